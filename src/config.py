@@ -1,0 +1,135 @@
+"""Settings, read once from the environment and `.env`. `.env.example` explains each; a test keeps the two alike."""
+
+import secrets
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32
+EXAMPLE_SECRET = "change-me-change-me-change-me-change-me"  # noqa: S105 - the value that .env.example shows, refused in production
+
+
+class Settings(BaseSettings):
+    """How this process runs. Every field is `CHATTY_<NAME>` in the environment; without any, a single node on SQLite."""
+
+    model_config = SettingsConfigDict(env_prefix="CHATTY_", env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    public_url: str = ""
+    secret_key: str = ""
+    data_dir: Path = Path("var")
+    database_url: str = ""
+    redis_url: str = ""
+    storage_url: str = "uploads"
+    smtp_url: str = ""
+    mail_from: str = "Chatty <chatty@localhost>"
+    allowed_origins: Annotated[list[str], NoDecode] = []
+    trusted_proxies: Annotated[list[str], NoDecode] = []
+    rate_limits: Literal["on", "off"] = "on"
+    access_token_seconds: Annotated[int, Field(ge=1)] = 900
+    session_days: Annotated[int, Field(ge=1)] = 30
+    presence_grace_seconds: Annotated[float, Field(ge=0, le=20)] = 5
+    bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+
+    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _async_driver(cls, value: str) -> str:
+        """Accept the URLs that people have (`postgres://`, `postgresql://`, `sqlite:///`) and name the driver ourselves."""
+        scheme, separator, rest = value.partition("://")
+        drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+        if value and (not separator or drivers.get(scheme, scheme) not in drivers.values()):
+            raise ValueError("must begin with postgresql:// or sqlite:///")
+        return drivers.get(scheme, scheme) + separator + rest
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Settings":
+        if not self.database_url:
+            self.database_url = f"sqlite+aiosqlite:///{self.data_dir / 'chatty.db'}"
+        if not self.public_url:
+            self.public_url = f"http://localhost:{self.port}"
+        self.public_url = self.public_url.rstrip("/")
+        if self.env == "production":
+            self._refuse_unsafe()
+        return self
+
+    def _refuse_unsafe(self) -> None:
+        """Raise ValueError, with what to do about it, for a set-up that is not fit for strangers."""
+        if not self.secret_key:
+            raise ValueError(
+                "CHATTY_SECRET_KEY is not set: production needs a secret of its own. Make one with "
+                "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'` and set it on every node."
+            )
+        if len(self.secret_key.encode()) < MIN_SECRET_BYTES or self.secret_key == EXAMPLE_SECRET:
+            raise ValueError(
+                f"CHATTY_SECRET_KEY is shorter than {MIN_SECRET_BYTES} bytes or the example's: set a random one, at least "
+                f"{MIN_SECRET_BYTES} bytes long."
+            )
+        if any("*" in origin for origin in self.allowed_origins):
+            raise ValueError("CHATTY_ALLOWED_ORIGINS has a wildcard: list each origin, such as https://app.example.com.")
+        if self.is_sqlite and self.redis_url:
+            raise ValueError(
+                "CHATTY_REDIS_URL joins several nodes, and SQLite serves one: set CHATTY_DATABASE_URL to PostgreSQL, or "
+                "leave CHATTY_REDIS_URL empty."
+            )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Origins whose pages may call this service: its own, and those listed."""
+        scheme, _, rest = self.public_url.partition("://")
+        own = {f"{scheme}://{rest.split('/')[0]}"}
+        if self.env == "development":
+            own |= {f"http://localhost:{self.port}", f"http://127.0.0.1:{self.port}"}
+        return frozenset(own | set(self.allowed_origins))
+
+    @cached_property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
+
+    @cached_property
+    def signing_key(self) -> str:
+        """The secret that signs tokens: CHATTY_SECRET_KEY, or one made once and kept in the data directory, mode 0600."""
+        return self.secret_key or _kept_secret(self.data_dir / "secret_key")
+
+
+def _kept_secret(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "x", opener=lambda name, flags: _open_private(name, flags)) as new:
+            new.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+def _open_private(name: str, flags: int) -> int:
+    import os
+
+    return os.open(name, flags, 0o600)

@@ -1,0 +1,117 @@
+"""What can go wrong, one class per meaning (contract §1). Anyone may raise them; `controllers/edge.py` renders them."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One thing wrong with one field: its dotted path, a stable code, and a sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ChattyError(Exception):
+    """A refusal that the caller is told about.
+
+    `detail` is one plain English sentence; without one the class's own is used. `retry_after_ms` says when to try again.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+    default_detail: ClassVar[str]
+
+    def __init__(
+        self, detail: str | None = None, *, errors: Sequence[FieldError] = (), retry_after_ms: int | None = None
+    ) -> None:
+        self.detail = detail or self.default_detail
+        self.errors = tuple(errors)
+        self.retry_after_ms = retry_after_ms
+        super().__init__(self.detail)
+
+
+class Malformed(ChattyError):
+    code, status, title = "malformed", 400, "Malformed request"
+    default_detail = "The request could not be read."
+
+
+class Unauthorized(ChattyError):
+    code, status, title = "unauthorized", 401, "Not signed in"
+    default_detail = "Sign in first."
+
+
+class TokenExpired(Unauthorized):
+    code, title = "token_expired", "Token expired"
+    default_detail = "The access token has expired; refresh it."
+
+
+class WrongCredentials(Unauthorized):
+    code, title = "wrong_credentials", "Wrong credentials"
+    default_detail = "The e-mail address or the password is wrong."
+
+
+class Forbidden(ChattyError):
+    code, status, title = "forbidden", 403, "Not allowed"
+    default_detail = "You may not do this."
+
+
+class Blocked(Forbidden):
+    code, title = "blocked", "Blocked"
+    default_detail = "One of you has blocked the other."
+
+
+class NotFound(ChattyError):
+    code, status, title = "not_found", 404, "Not found"
+    default_detail = "There is nothing here that you may see."
+
+
+class MethodNotAllowed(ChattyError):
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+    default_detail = "This address does not answer that method."
+
+
+class Conflict(ChattyError):
+    code, status, title = "conflict", 409, "Conflict"
+    default_detail = "That does not fit with what is already there."
+
+
+class EmailTaken(Conflict):
+    code, title = "email_taken", "E-mail address taken"
+    default_detail = "An account with this e-mail address exists."
+
+
+class Gone(ChattyError):
+    code, status, title = "gone", 410, "Gone"
+    default_detail = "This is no longer there."
+
+
+class TooLarge(ChattyError):
+    code, status, title = "too_large", 413, "Too large"
+    default_detail = "The request is larger than allowed."
+
+
+class UnsupportedType(ChattyError):
+    code, status, title = "unsupported_type", 415, "Unsupported type"
+    default_detail = "Send application/json."
+
+
+class Invalid(ChattyError):
+    code, status, title = "invalid", 422, "Invalid"
+    default_detail = "Some of what was sent is not valid."
+
+
+class RateLimited(ChattyError):
+    code, status, title = "rate_limited", 429, "Too many requests"
+    default_detail = "Too many requests; wait a little."
+
+
+class Unexpected(ChattyError):
+    code, status, title = "internal", 500, "Internal error"
+    default_detail = "Something went wrong on our side."
+
+
+class Unavailable(ChattyError):
+    code, status, title = "unavailable", 503, "Unavailable"
+    default_detail = "The service cannot do this right now; try again."
