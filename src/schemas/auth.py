@@ -1,0 +1,118 @@
+"""Sign-up, sign-in, sessions (contract §2)."""
+
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from .common import Id, Nickname, Request, Timestamp, View
+from .people import Me
+
+SessionKind = Literal["cookie", "token"]
+
+
+def _address(value: Any) -> Any:
+    """A syntactically valid address, NFC, as its owner writes it. `localhost` is allowed: development has no DNS."""
+    if not isinstance(value, str) or len(value) > 254:
+        return value
+    local, at, domain = value.strip().rpartition("@")
+    probe = f"{local}@localhost.invalid-tld-for-check.com" if at and domain.lower() == "localhost" else value.strip()
+    try:
+        checked = validate_email(probe, check_deliverability=False, test_environment=True).normalized
+    except (EmailNotValidError, ValueError):
+        raise PydanticCustomError("email", "must be an e-mail address") from None
+    return f"{checked.rpartition('@')[0]}@localhost" if probe != value.strip() else checked
+
+
+Email = Annotated[
+    str,
+    BeforeValidator(_address),
+    StringConstraints(max_length=254),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254, "examples": ["anna@example.com"]}),
+]
+
+
+def _password(value: Any) -> Any:
+    """NFKC, so that the same keys give the same password on every system (NIST SP 800-63B §5.1.1.2)."""
+    if not isinstance(value, str):
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("surrogate", "must be valid Unicode") from None
+    if "\x00" in value:
+        raise PydanticCustomError("nul", "must not contain NUL")
+    return unicodedata.normalize("NFKC", value)
+
+
+NewPassword = Annotated[str, BeforeValidator(_password), StringConstraints(min_length=8, max_length=256)]
+GivenPassword = Annotated[str, BeforeValidator(_password), StringConstraints(min_length=1, max_length=256)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+class Register(Request):
+    email: Email
+    password: NewPassword
+    nickname: Nickname
+    session: SessionKind = "cookie"
+
+
+class Login(Request):
+    email: Email
+    password: GivenPassword
+    session: SessionKind = "cookie"
+
+
+class Refresh(Request):
+    """`refresh_token` for who keeps it (a native client); a browser sends its cookie."""
+
+    refresh_token: Secret | None = None
+
+
+class PasswordChange(Request):
+    """`current_password` is needed where one is set."""
+
+    current_password: GivenPassword | None = None
+    new_password: NewPassword
+
+
+class ForgottenPassword(Request):
+    email: Email
+
+
+class PasswordReset(Request):
+    token: Secret
+    new_password: NewPassword
+
+
+class EmailVerification(Request):
+    token: Secret
+
+
+class Session(View):
+    """A session begun or renewed. `refresh_token` is there only for who asked for it with `"session":"token"`."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: Annotated[int, Field(description="seconds until the access token ends")]
+    user: Me
+    refresh_token: str | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class Device(View):
+    """A session, as its owner sees it in the list of devices."""
+
+    id: Id
+    current: bool
+    client: str
+    address: str
+    created_at: Timestamp
+    last_seen_at: Timestamp
+
+
+class Provider(View):
+    name: str
+    display_name: str

@@ -1,0 +1,109 @@
+"""Types that every part of the contract shares (contract §1)."""
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class Request(BaseModel):
+    """Base of what comes in: unknown fields are refused, types are strict (contract §1, §9)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class View(BaseModel):
+    """Base of what goes out: made inside a transaction, never changed after."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as the contract writes it: RFC 3339, UTC, milliseconds, `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-21T09:30:00.000Z"]}),
+]
+
+
+def nfc(value: Any) -> Any:
+    """Normalise before anything is counted, so that decomposed Hangul (macOS) has its usual length."""
+    if not isinstance(value, str):
+        return value
+    if "\x00" in value:
+        raise PydanticCustomError("nul", "must not contain NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("surrogate", "must be valid Unicode") from None
+    return unicodedata.normalize("NFC", value)
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(char) == "Cc" or char in _BIDI_CONTROLS for char in value):
+        raise PydanticCustomError("control_character", "must not contain control characters")
+    return value
+
+
+def _visible(value: str) -> str:
+    if not any(unicodedata.category(char)[0] in "LNPS" for char in value):
+        raise PydanticCustomError("blank", "must contain something that can be seen")
+    return value
+
+
+Text = Annotated[str, BeforeValidator(nfc)]
+Nickname = Annotated[
+    str,
+    BeforeValidator(nfc),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
+    AfterValidator(_one_line),
+    AfterValidator(_visible),
+]
+Intro = Annotated[str, BeforeValidator(nfc), StringConstraints(strip_whitespace=True, max_length=500)]
+Query = Annotated[str, BeforeValidator(nfc), StringConstraints(strip_whitespace=True, max_length=100)]
+Seq = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class PageQuery(BaseModel):
+    """`?limit=` (1–100, default 50) and `?cursor=` (as the previous page gave it)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    cursor: Annotated[str, StringConstraints(max_length=512)] | None = None
+
+
+class Page(View, Generic[T]):
+    """One page of a list; `next_cursor` is null on the last."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Items(View, Generic[T]):
+    """A whole list."""
+
+    items: list[T]
+
+
+Id = UUID

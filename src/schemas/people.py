@@ -1,0 +1,123 @@
+"""People, friends and blocks (contract §3)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .common import Id, Intro, Nickname, PageQuery, Query, Request, Timestamp, View
+
+Relationship = Literal["none", "friend", "request_sent", "request_received", "blocked"]
+Language = Literal["ko", "en"]
+Theme = Literal["system", "light", "dark"]
+
+
+class User(View):
+    """A person, as anybody may see them. `nickname` is null when the account was deleted."""
+
+    id: Id
+    nickname: str | None
+    intro: str
+    avatar_url: str | None = None
+
+
+class Identity(View):
+    """A linked sign-in method."""
+
+    provider: str
+    email: str | None
+    linked_at: Timestamp
+
+
+class PersonSettings(View):
+    """Choices that follow a person to every device."""
+
+    language: Language
+    theme: Theme
+
+
+class Me(User):
+    """A person, as they see themselves."""
+
+    email: str | None
+    email_verified: bool
+    has_password: bool
+    identities: list[Identity]
+    created_at: Timestamp
+    settings: PersonSettings
+
+
+class Profile(User):
+    """A person, as one other person sees them."""
+
+    relationship: Relationship
+
+
+class SettingsPatch(Request):
+    language: Language | None = None
+    theme: Theme | None = None
+
+
+class MePatch(Request):
+    """What of oneself may be changed; what is absent stays."""
+
+    nickname: Nickname | None = None
+    intro: Intro | None = None
+    settings: SettingsPatch | None = None
+
+
+class PeopleQuery(PageQuery):
+    """`q`: a part of the nickname, or its Korean initial consonants (ㅎㄱㄷ finds 홍길동); without it, everybody."""
+
+    q: Query | None = None
+
+
+class Friend(User):
+    """A friend. `last_seen_at` is null while online, and for who was never here."""
+
+    since: Timestamp
+    alias: str | None
+    online: bool
+    last_seen_at: Timestamp | None
+
+
+class FriendRequest(View):
+    user: User
+    created_at: Timestamp
+
+
+class FriendRequestDraft(Request):
+    user_id: Id
+
+
+class FriendRequestOutcome(View):
+    """`pending` until they answer; `friends` when they had asked first."""
+
+    status: Literal["pending", "friends"]
+
+
+class FriendRequestsQuery(PageQuery):
+    direction: Literal["incoming", "outgoing"] = "incoming"
+
+
+class AliasPatch(Request):
+    """`alias`: my own name for a friend; null takes it away."""
+
+    alias: Annotated[Nickname | None, Field()]
+
+
+class Block(View):
+    user: User
+    created_at: Timestamp
+
+
+class FriendChange(View):
+    """What `friend_changed` says: how the hearer now stands to `user`."""
+
+    user: User
+    relationship: Relationship
+
+
+class PresenceChange(View):
+    user_id: Id
+    online: bool
+    last_seen_at: Timestamp | None
