@@ -3,6 +3,7 @@
 import unicodedata
 from typing import Annotated, Any, Literal
 
+import email_validator
 from email_validator import EmailNotValidError, validate_email
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic.json_schema import WithJsonSchema
@@ -13,18 +14,23 @@ from .people import Me
 
 SessionKind = Literal["cookie", "token"]
 
+# An intranet's `.local` is somebody's real domain, and a mail to `.invalid` harms nobody.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
 
 def _address(value: Any) -> Any:
     """A syntactically valid address, NFC, as its owner writes it. `localhost` is allowed: development has no DNS."""
     if not isinstance(value, str) or len(value) > 254:
         return value
     local, at, domain = value.strip().rpartition("@")
-    probe = f"{local}@localhost.invalid-tld-for-check.com" if at and domain.lower() == "localhost" else value.strip()
+    local_machine = bool(at) and domain.lower() == "localhost"
     try:
-        checked = validate_email(probe, check_deliverability=False, test_environment=True).normalized
+        checked = validate_email(
+            f"{local}@{'localhost.example' if local_machine else domain}", check_deliverability=False
+        ).normalized
     except (EmailNotValidError, ValueError):
         raise PydanticCustomError("email", "must be an e-mail address") from None
-    return f"{checked.rpartition('@')[0]}@localhost" if probe != value.strip() else checked
+    return checked.removesuffix(".example") if local_machine else checked
 
 
 Email = Annotated[

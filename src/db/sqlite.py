@@ -1,0 +1,114 @@
+"""SQLite as Chatty drives it: explicit transactions, statements on the event loop, waits in a thread.
+
+A statement on a warm page cache takes some 10 µs; handing it to a thread and back, as aiosqlite does four times per
+SELECT, takes twenty times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a thread.
+See docs/decisions/0002-sqlite.md.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_waits = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sqlite-wait")
+_MAY_WAIT = ("BEGIN IMMEDIATE", "PRAGMA JOURNAL", "PRAGMA WAL")
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Run `work` in a thread and see it through: a caller's cancellation must not leave it half done."""
+    running = asyncio.get_running_loop().run_in_executor(_waits, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+class Cursor:
+    """The part of aiosqlite's cursor that SQLAlchemy's dialect calls."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+
+    async def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> "Cursor":
+        if sql.startswith(_MAY_WAIT):
+            await _in_thread(partial(self._cursor.execute, sql))
+        else:
+            self._cursor.execute(sql, parameters or ())
+        return self
+
+    async def executemany(self, sql: str, parameters: Sequence[Sequence[Any]]) -> "Cursor":
+        self._cursor.executemany(sql, parameters)
+        return self
+
+    async def fetchall(self) -> list[Any]:
+        return self._cursor.fetchall()
+
+    async def fetchone(self) -> Any:
+        return self._cursor.fetchone()
+
+    async def fetchmany(self, size: int | None = None) -> list[Any]:
+        return self._cursor.fetchmany(size or self._cursor.arraysize)
+
+    async def close(self) -> None:
+        self._cursor.close()
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description
+
+    @property
+    def lastrowid(self) -> int | None:
+        return self._cursor.lastrowid
+
+    @property
+    def rowcount(self) -> int:
+        return self._cursor.rowcount
+
+
+class Connection:
+    """The part of aiosqlite's connection that SQLAlchemy's dialect calls."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._connection: sqlite3.Connection | None = raw
+        self._conn = raw
+
+    async def cursor(self) -> Cursor:
+        return Cursor(self._conn.cursor())
+
+    async def create_function(self, *args: Any, **options: Any) -> None:
+        self._conn.create_function(*args, **options)
+
+    async def commit(self) -> None:
+        if self._conn.in_transaction:
+            await _in_thread(self._conn.commit)
+
+    async def rollback(self) -> None:
+        if self._conn.in_transaction:
+            self._conn.rollback()
+
+    async def close(self) -> None:
+        self._conn.close()
+        self._connection = None
+
+    def stop(self) -> None:
+        """Close without waiting; what was not committed is gone."""
+        self._conn.close()
+        self._connection = None
+
+
+async def connect(path: str, *, read_only: bool) -> Connection:
+    """Open the file with the pragmas that Chatty's promises need."""
+    raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    raw.execute("PRAGMA busy_timeout = 5000")
+    await _in_thread(partial(raw.execute, "PRAGMA journal_mode = WAL"))
+    raw.execute("PRAGMA foreign_keys = ON")
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("PRAGMA cache_size = -65536")
+    if read_only:
+        raw.execute("PRAGMA query_only = ON")
+    return Connection(raw)
