@@ -85,7 +85,9 @@ class Settings(BaseSettings):
                 f"{MIN_SECRET_BYTES} bytes long."
             )
         if any("*" in origin for origin in self.allowed_origins):
-            raise ValueError("CHATTY_ALLOWED_ORIGINS has a wildcard: list each origin, such as https://app.example.com.")
+            raise ValueError(
+                "CHATTY_ALLOWED_ORIGINS has a wildcard: list each origin, such as https://app.example.com."
+            )
         if self.is_sqlite and self.redis_url:
             raise ValueError(
                 "CHATTY_REDIS_URL joins several nodes, and SQLite serves one: set CHATTY_DATABASE_URL to PostgreSQL, or "

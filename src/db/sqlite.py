@@ -34,6 +34,9 @@ class Cursor:
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
 
+    async def __aenter__(self) -> "Cursor":
+        return self
+
     async def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> "Cursor":
         if sql.startswith(_MAY_WAIT):
             await _in_thread(partial(self._cursor.execute, sql))
@@ -77,7 +80,7 @@ class Connection:
         self._connection: sqlite3.Connection | None = raw
         self._conn = raw
 
-    async def cursor(self) -> Cursor:
+    def cursor(self) -> Cursor:
         return Cursor(self._conn.cursor())
 
     async def create_function(self, *args: Any, **options: Any) -> None:

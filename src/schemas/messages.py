@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-
 from pydantic_core import PydanticCustomError
 
 from .common import Id, Request, Seq, Timestamp, View, nfc

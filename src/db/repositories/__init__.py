@@ -1,0 +1,58 @@
+"""The tables' questions and changes, by noun. A repository is found on a `snapshot()` or a `transaction()`, never made."""
+
+from functools import cached_property
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .blocks import Blocks
+from .email_tokens import EmailTokens
+from .friendships import Friendships
+from .messages import Messages
+from .outbox import Outbox
+from .presence import Presence
+from .rooms import Rooms
+from .sessions import Sessions
+from .users import Users
+
+
+class Repositories:
+    """All repositories on one connection, each made when first asked for."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        return Blocks(self._connection)
+
+    @cached_property
+    def email_tokens(self) -> EmailTokens:
+        return EmailTokens(self._connection)
+
+    @cached_property
+    def friendships(self) -> Friendships:
+        return Friendships(self._connection)
+
+    @cached_property
+    def messages(self) -> Messages:
+        return Messages(self._connection)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self._connection)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(self._connection)
+
+    @cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self._connection)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self._connection)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self._connection)

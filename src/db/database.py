@@ -1,0 +1,142 @@
+"""The database: `snapshot()` to read, `transaction()` to change, and what a transaction announces.
+
+Publishing is the line after COMMIT: on a rollback nothing is announced, and a failing publisher costs a client a hint,
+never a message.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ..errors import Conflict, Unavailable
+from ..events import Event
+from . import postgres, sqlite
+from .repositories import Repositories
+
+Publish = Callable[[Sequence[Event]], None]
+T = TypeVar("T")
+
+
+class Transaction(Repositories):
+    """The repositories on one connection, and the events that its COMMIT will publish."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self.announced: list[Event] = []
+
+    def announce(self, event: Event) -> None:
+        """Say that `event` has happened, once this transaction commits; to nobody if nobody hears it."""
+        self.announced.append(event)
+
+
+class Database:
+    """One database, SQLite or PostgreSQL, behind one interface.
+
+    `url` is an SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`); `publish` gets the events of each
+    committed transaction, in commit order per connection. Raises `Unavailable` when the database cannot be reached, is too busy
+    or lost the connection (after which the outcome of a transaction is unknown), `Conflict` when a constraint refuses.
+    """
+
+    def __init__(self, url: str, publish: Publish) -> None:
+        self._publish = publish
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self._writer, self._reader = _sqlite_engines(url)
+            self._once = self._reader
+        else:
+            self._writer = postgres.engine(url)
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._once = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Change things, all or nothing: COMMIT at the end of the block, then publish; ROLLBACK on any exception."""
+        with _translated():
+            async with self._writer.connect() as connection:
+                transaction = Transaction(connection)
+                if self.is_sqlite:
+                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield transaction
+                await _seen_through(connection.commit())
+        if transaction.announced:
+            self._publish(transaction.announced)
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Repositories]:
+        """Read things as they were at one moment, however many statements it takes."""
+        with _translated():
+            async with self._reader.connect() as connection:
+                if self.is_sqlite:
+                    await connection.exec_driver_sql("BEGIN")
+                yield Repositories(connection)
+
+    @contextlib.asynccontextmanager
+    async def single_read(self) -> AsyncIterator[Repositories]:
+        """Read by one statement, which is its own snapshot: saves PostgreSQL two round trips. Not for two statements."""
+        with _translated():
+            async with self._once.connect() as connection:
+                yield Repositories(connection)
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless the database answers."""
+        with _translated():
+            async with self._once.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+
+    async def revision(self) -> str | None:
+        """The migration that the database is at, or None if it was never migrated."""
+        with _translated():
+            async with self._once.connect() as connection:
+                return await connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        if self.is_sqlite:
+            await self._reader.dispose()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict from error
+    except PoolTimeout as error:
+        raise Unavailable("The service is too busy; try again.", retry_after_ms=1000) from error
+    except (OperationalError, DBAPIError, OSError) as error:
+        if isinstance(error, DBAPIError) and not _is_outage(error):
+            raise
+        raise Unavailable("The database cannot be reached; try again.", retry_after_ms=1000) from error
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    return isinstance(error, OperationalError) or error.connection_invalidated or postgres.is_outage(error)
+
+
+async def _seen_through(commit: Awaitable[T]) -> T:
+    """Let a COMMIT finish although its caller is cancelled: half a commit is an unknown outcome."""
+    running = asyncio.ensure_future(commit)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
+    """One writer, since SQLite has one anyway, and some readers."""
+    path = url.partition(":///")[2]
+    writer = create_async_engine(
+        url, async_creator=partial(sqlite.connect, path, read_only=False), pool_size=1, max_overflow=0, pool_timeout=5
+    )
+    reader = create_async_engine(
+        url, async_creator=partial(sqlite.connect, path, read_only=True), pool_size=8, max_overflow=8, pool_timeout=5
+    )
+    return writer, reader

@@ -1,0 +1,71 @@
+"""Bringing a database to the newest schema."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from . import sqlite
+
+# Any number, the same in every process: who holds this lock migrates, the others wait and find nothing to do.
+_ADVISORY_LOCK = 0x43686174
+
+
+def upgrade(url: str) -> None:
+    """Run every migration that the database at `url` (an async SQLAlchemy URL) has not seen, all or none. Safe to repeat.
+
+    Blocking: for the command line, not for a running event loop.
+    """
+    asyncio.run(_upgrade(url))
+
+
+def newest() -> str:
+    """The newest migration in this installation, read from its files."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+async def _upgrade(url: str) -> None:
+    engine = _engine(url)
+    try:
+        async with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                await connection.exec_driver_sql(
+                    "PRAGMA foreign_keys = OFF"
+                )  # else rebuilding a table empties its children
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            await connection.run_sync(_run)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, poolclass=NullPool)
+    path = Path(url.partition(":///")[2])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return create_async_engine(
+        url, poolclass=NullPool, async_creator=lambda: sqlite.connect(str(path), read_only=False)
+    )
+
+
+def _run(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("metadata", f"{__package__}.models:Base.metadata")
+    return config
