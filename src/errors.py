@@ -15,7 +15,7 @@ class FieldError(NamedTuple):
 class ChattyError(Exception):
     """A refusal that the caller is told about.
 
-    `detail` is one plain English sentence; without one the class's own is used. `retry_after_ms` says when to try again.
+    `detail` is one plain English sentence; without one the class's own is used. `retry_after_ms`: when to try again.
     """
 
     code: ClassVar[str]

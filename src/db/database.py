@@ -40,8 +40,7 @@ class Database:
     """One database, SQLite or PostgreSQL, behind one interface.
 
     `url` is an SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`); `publish` gets the events of each
-    committed transaction, in commit order per connection. Raises `Unavailable` when the database cannot be reached, is too busy
-    or lost the connection (after which the outcome of a transaction is unknown), `Conflict` when a constraint refuses.
+    committed transaction. Raises `Unavailable` when the database cannot be reached, is too busy or lost the connection (after which the outcome of a transaction is unknown), `Conflict` when a constraint refuses.
     """
 
     def __init__(self, url: str, publish: Publish) -> None:
@@ -79,7 +78,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def single_read(self) -> AsyncIterator[Repositories]:
-        """Read by one statement, which is its own snapshot: saves PostgreSQL two round trips. Not for two statements."""
+        """Read by one statement, its own snapshot: saves PostgreSQL two round trips. Not for two statements."""
         with _translated():
             async with self._once.connect() as connection:
                 yield Repositories(connection)

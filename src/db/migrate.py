@@ -18,9 +18,9 @@ _ADVISORY_LOCK = 0x43686174
 
 
 def upgrade(url: str) -> None:
-    """Run every migration that the database at `url` (an async SQLAlchemy URL) has not seen, all or none. Safe to repeat.
+    """Run every migration that the database at `url` (an async SQLAlchemy URL) has not seen, all or none.
 
-    Blocking: for the command line, not for a running event loop.
+    Safe to repeat. Blocking: for the command line, not for a running event loop.
     """
     asyncio.run(_upgrade(url))
 

@@ -72,7 +72,7 @@ class User(Base):
 
 
 class NameGram(Base):
-    """Every one or two neighbouring characters of a nickname and of its initial consonants: the index of people search."""
+    """Each one or two neighbouring characters of a nickname and of its initial consonants: indexes people search."""
 
     __tablename__ = "name_grams"
 

@@ -38,7 +38,7 @@ def engine(url: str) -> AsyncEngine:
 def _refuse_dead_connection(connection: Any, record: Any, proxy: Any) -> None:
     """Have the pool replace a connection that has died.
 
-    asyncpg has seen by now that a restarted server closed it; only after a long silence is a round trip needed to be sure.
+    asyncpg has seen by now that a restarted server closed it; only after a long silence is a round trip needed.
     Cheaper than `pool_pre_ping`, which makes that round trip at every checkout.
     """
     if connection.driver_connection.is_closed():

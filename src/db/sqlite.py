@@ -1,8 +1,8 @@
 """SQLite as Chatty drives it: explicit transactions, statements on the event loop, waits in a thread.
 
 A statement on a warm page cache takes some 10 µs; handing it to a thread and back, as aiosqlite does four times per
-SELECT, takes twenty times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a thread.
-See docs/decisions/0002-sqlite.md.
+SELECT, takes twenty times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a
+thread. See docs/decisions/0002-sqlite.md.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _waits = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sqlite-wait")
-_MAY_WAIT = ("BEGIN IMMEDIATE", "PRAGMA JOURNAL", "PRAGMA WAL")
+_MAY_WAIT = "BEGIN IMMEDIATE"
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
@@ -107,11 +107,11 @@ class Connection:
 async def connect(path: str, *, read_only: bool) -> Connection:
     """Open the file with the pragmas that Chatty's promises need."""
     raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    raw.execute("PRAGMA busy_timeout = 5000")
-    await _in_thread(partial(raw.execute, "PRAGMA journal_mode = WAL"))
-    raw.execute("PRAGMA foreign_keys = ON")
-    raw.execute("PRAGMA synchronous = FULL")
-    raw.execute("PRAGMA cache_size = -65536")
-    if read_only:
-        raw.execute("PRAGMA query_only = ON")
+    await _in_thread(partial(_prepare, raw, read_only))
     return Connection(raw)
+
+
+def _prepare(raw: sqlite3.Connection, read_only: bool) -> None:
+    pragmas = ["busy_timeout = 5000", "journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"]
+    for pragma in [*pragmas, "cache_size = -65536", f"query_only = {int(read_only)}"]:
+        raw.execute(f"PRAGMA {pragma}").fetchall()

@@ -102,7 +102,7 @@ class Session(View):
     """A session begun or renewed. `refresh_token` is there only for who asked for it with `"session":"token"`."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
     expires_in: Annotated[int, Field(description="seconds until the access token ends")]
     user: Me
     refresh_token: str | None = Field(default=None, exclude_if=lambda value: value is None)

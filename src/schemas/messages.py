@@ -42,10 +42,10 @@ class Message(View):
     kind: Literal["text", "image", "file", "system"]
     sender: User | None
     text: str | None
-    files: list[Any] = []
+    files: list[Any] = Field(default_factory=list)
     reply_to: Any | None = None
-    mentions: list[Id] = []
-    reactions: list[Any] = []
+    mentions: list[Id] = Field(default_factory=list)
+    reactions: list[Any] = Field(default_factory=list)
     client_id: Id | None
     system: dict[str, Any] | None = None
     created_at: Timestamp

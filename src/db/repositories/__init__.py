@@ -1,4 +1,7 @@
-"""The tables' questions and changes, by noun. A repository is found on a `snapshot()` or a `transaction()`, never made."""
+"""The tables' questions and changes, by noun.
+
+A repository is found on a `snapshot()` or a `transaction()`, never made.
+"""
 
 from functools import cached_property
 
