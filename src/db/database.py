@@ -46,6 +46,8 @@ class Database:
     def __init__(self, url: str, publish: Publish) -> None:
         self._publish = publish
         self.is_sqlite = url.startswith("sqlite")
+        self._shared: AsyncConnection | None = None
+        self._opening = asyncio.Lock()
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(url)
             self._once = self._reader
@@ -80,8 +82,18 @@ class Database:
     async def single_read(self) -> AsyncIterator[Repositories]:
         """Read by one statement, its own snapshot: saves PostgreSQL two round trips. Not for two statements."""
         with _translated():
-            async with self._once.connect() as connection:
-                yield Repositories(connection)
+            if self.is_sqlite:
+                yield Repositories(await self._shared_reader())
+            else:
+                async with self._once.connect() as connection:
+                    yield Repositories(connection)
+
+    async def _shared_reader(self) -> AsyncConnection:
+        """One connection for all single reads: on SQLite a read runs to its end on the loop, so none meets another."""
+        async with self._opening:
+            if self._shared is None:
+                self._shared = await self._reader.connect()
+        return self._shared
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless the database answers."""
@@ -96,6 +108,8 @@ class Database:
                 return await connection.scalar(text("SELECT version_num FROM alembic_version"))
 
     async def close(self) -> None:
+        if self._shared is not None:
+            await self._shared.close()
         await self._writer.dispose()
         if self.is_sqlite:
             await self._reader.dispose()
