@@ -48,6 +48,16 @@ class Base(DeclarativeBase):
     type_annotation_map = {UUID: Uuid(), datetime: UtcDateTime(), int: BigInteger(), dict[str, Any]: JSON()}  # noqa: RUF012
 
 
+class Installation(Base):
+    """One row. `epoch` names this database's history: a restore from a backup begins a new one (contract §7, `sync`)."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[UUID]
+
+
 class User(Base):
     """A person. `*_key` columns are what is compared and searched: case-folded."""
 

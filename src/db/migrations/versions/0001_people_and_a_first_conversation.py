@@ -1,5 +1,7 @@
 """People, friends, sessions, the outbox, and a first conversation."""
 
+from uuid import uuid4
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,6 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    installation = op.create_table(
+        "installation",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.Uuid(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_installation_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
+    )
+    op.bulk_insert(installation, [{"id": 1, "epoch": uuid4()}])
     op.create_table(
         "nodes",
         sa.Column("id", sa.Uuid(), nullable=False),
