@@ -93,7 +93,8 @@ def clean(*_: str) -> None:
 def check() -> bool:
     """Run the checks that are not tests, all of them. True if none complains."""
     checks = ["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports"]
-    return not any([call(BIN / name, *options) for name, *options in checks])
+    statuses = [call(BIN / name, *options) for name, *options in checks]
+    return not any(statuses)
 
 
 def install(requirements: str) -> None:
