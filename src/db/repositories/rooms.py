@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..models import Installation, Member, Room, User
 
 _MINE = (
-    select(Room, Member.role, Member.first_seq, Member.read_seq, Member.read_ordinal, Member.listed_at)
+    select(
+        *Room.__table__.columns,
+        Member.user_id,
+        Member.role,
+        Member.first_seq,
+        Member.read_seq,
+        Member.read_ordinal,
+        Member.listed_at,
+    )
     .join(Member, Member.room_id == Room.id)
     .where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
 )
@@ -70,7 +78,14 @@ class Rooms:
         )
         if added.one_or_none() is None:
             return False
-        member = {"room_id": room_id, "role": "member", "first_seq": 1, "read_seq": 0, "read_ordinal": 0, "joined_at": at}
+        member = {
+            "room_id": room_id,
+            "role": "member",
+            "first_seq": 1,
+            "read_seq": 0,
+            "read_ordinal": 0,
+            "joined_at": at,
+        }
         await self._connection.execute(insert(Member), [{**member, "user_id": user} for user in (low_id, high_id)])
         return True
 

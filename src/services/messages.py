@@ -1,0 +1,113 @@
+"""Messages: sending, and reading the history (contract §5)."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from ..clock import now
+from ..db.database import Database, Transaction
+from ..db.ids import new_id
+from ..db.room_views import message_view, partner_of
+from ..db.rows import Row
+from ..errors import Blocked, Gone, NotFound
+from ..events import MessageSent, RoomAdded
+from ..schemas.messages import History, HistoryQuery, Message, MessageDraft, Sent
+from .rooms import room_as_seen_by
+
+
+class Messages:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def send(self, author_id: UUID, room_id: UUID, draft: MessageDraft, origin: str | None = None) -> Sent:
+        """Store a line and tell the room; stored once per `client_id` for ever, a repeat answers the original.
+
+        `origin` is the connection that asked: it gets the answer and no echo. Raises NotFound for who is not in the
+        room, Blocked and Gone where the partner of a direct room cannot be written to.
+        """
+        async with self._database.transaction() as tx:
+            room = await tx.rooms.joined_by_and_locked(author_id, room_id)
+            if room is None:
+                raise NotFound
+            original = await tx.messages.by_client_id(room_id, author_id, draft.client_id)
+            if original is not None:
+                return Sent(message=message_view(original), replayed=True)
+            members = await tx.rooms.members(room_id)
+            await self._refuse_unreachable(tx, author_id, members)
+            message = await self._store(tx, author_id, room_id, draft)
+            await self._list_for_all(tx, room_id, members)
+            tx.announce(MessageSent(frozenset(row.id for row in members), message, origin))
+            return Sent(message=message, replayed=False)
+
+    async def history(self, user_id: UUID, room_id: UUID, query: HistoryQuery) -> History:
+        """Lines of a room of mine around a position, ascending; without one, the latest. Raises NotFound."""
+        async with self._database.snapshot() as reads:
+            room = await reads.rooms.joined_by(user_id, room_id)
+            if room is None:
+                raise NotFound
+            before, after = _wanted(query, room.last_seq)
+            position = _position(query, room.last_seq)
+            rows = []
+            if before:
+                rows += await reads.messages.before(room_id, position + 1, room.first_seq, before)
+            if after:
+                rows += await reads.messages.after(room_id, position, room.first_seq, after)
+            return _history(rows, query, room)
+
+    async def _refuse_unreachable(self, tx: Transaction, author_id: UUID, members: Sequence[Row]) -> None:
+        partner = partner_of(members, author_id)
+        if await tx.blocks.between(author_id, partner.id):
+            raise Blocked
+        if partner.deleted_at is not None:
+            raise Gone("This person has deleted their account.")
+
+    async def _store(self, tx: Transaction, author_id: UUID, room_id: UUID, draft: MessageDraft) -> Message:
+        line = await tx.rooms.next_line(room_id)
+        await tx.messages.add(
+            id=new_id(),
+            room_id=room_id,
+            seq=line.last_seq,
+            rev=line.rev,
+            ordinal=line.last_ordinal,
+            kind="text",
+            sender_id=author_id,
+            client_id=draft.client_id,
+            text=draft.text,
+            created_at=now(),
+        )
+        await tx.rooms.set_read(room_id, author_id, line.last_seq, line.last_ordinal)
+        stored = await tx.messages.at(room_id, line.last_seq)
+        assert stored is not None
+        return message_view(stored)
+
+    async def _list_for_all(self, tx: Transaction, room_id: UUID, members: Sequence[Row]) -> None:
+        """A direct room comes into the list of whoever has it not, with its first message."""
+        unlisted = [row.id for row in members if row.listed_at is None]
+        if unlisted:
+            await tx.rooms.list_for(room_id, unlisted, now())
+        for user_id in unlisted:
+            tx.announce(RoomAdded(frozenset({user_id}), await room_as_seen_by(tx, user_id, room_id)))
+
+
+def _position(query: HistoryQuery, last_seq: int) -> int:
+    """The last line that counts as before: the page is cut there."""
+    if query.before_seq is not None:
+        return query.before_seq - 1
+    if query.after_seq is not None:
+        return query.after_seq
+    return query.around_seq if query.around_seq is not None else last_seq
+
+
+def _wanted(query: HistoryQuery, last_seq: int) -> tuple[int, int]:
+    """How many lines up to the position and how many after it."""
+    if query.after_seq is not None:
+        return 0, query.limit
+    if query.around_seq is not None:
+        return (query.limit + 1) // 2, query.limit // 2
+    return query.limit, 0
+
+
+def _history(rows: Sequence[Row], query: HistoryQuery, room: Row) -> History:
+    items = [message_view(row) for row in rows]
+    first = items[0].seq if items else _position(query, room.last_seq) + 1
+    last = items[-1].seq if items else _position(query, room.last_seq)
+    return History(items=items, has_before=first > room.first_seq, has_after=last < room.last_seq)
