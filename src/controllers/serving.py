@@ -1,0 +1,146 @@
+"""Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
+
+from ..config import Settings
+from ..errors import Unexpected
+from ..viewer import Viewer
+from .api import PREFIX, REGISTERED, Answer, Cookie, Parameter, Route, routes_of
+from .client import client_of
+from .edge import invalid
+from .parsing import bearer_token, path_reader, query_reader, read_json
+
+VIEWER = web.RequestKey("viewer", Viewer)
+Authenticate = Callable[[str], Awaitable[Viewer]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FromRequest = Callable[[web.Request], Any]
+
+
+class Throttle(Protocol):
+    """What counts requests: raises RateLimited when `policy` is exhausted for one of `keys`."""
+
+    async def hit(self, policy: str, *keys: str) -> None: ...
+
+
+def mount(
+    app: web.Application,
+    controllers: Sequence[object],
+    *,
+    authenticate: Authenticate,
+    throttle: Throttle,
+    settings: Settings,
+) -> None:
+    """Serve the routes of `controllers` under PREFIX.
+
+    `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired.
+    """
+    for controller in controllers:
+        for declared in routes_of(type(controller)):
+            handler = _handler(declared, controller, authenticate, throttle, settings)
+            path = PREFIX + declared.path
+            app.router.add_route(declared.method, path, handler)
+            if declared.method == "GET":
+                app.router.add_route("HEAD", path, handler)
+
+
+def _handler(
+    route: Route, controller: object, authenticate: Authenticate, throttle: Throttle, settings: Settings
+) -> Handler:
+    method, answer, readers = _method(controller, route), _answerer(route), _readers(route)
+    body = route.model_from("body")
+    sources = {parameter.source for parameter in route.parameters}
+    refuse_query = None if sources & {"query", "request"} else query_reader(None)
+    viewers = [parameter.name for parameter in route.parameters if parameter.source == "viewer"]
+    clients = [parameter.name for parameter in route.parameters if parameter.source == "client"]
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        arguments: dict[str, Any] = {}
+        caller = ""
+        if viewers:
+            viewer = await authenticate(bearer_token(request))
+            arguments[viewers[0]] = request[VIEWER] = viewer
+            caller = str(viewer.user_id)
+        if clients or (route.limit and not caller):
+            client = client_of(request, settings.proxy_networks)
+            arguments |= dict.fromkeys(clients, client)
+            caller = caller or client.address
+        if route.limit:
+            await throttle.hit(route.limit, caller)
+        try:
+            if refuse_query:
+                refuse_query(request)
+            for name, read in readers:
+                arguments[name] = read(request)
+            if body:
+                arguments[body.name] = await read_json(request, body.type, body.optional)
+        except ValidationError as error:
+            raise invalid(error) from None
+        return answer(await _call(method, arguments))
+
+    return handle
+
+
+async def _call(method: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]) -> Any:
+    try:
+        return await method(**arguments)
+    except ValidationError as error:  # of our own making: the caller's words have passed
+        raise Unexpected from error
+
+
+def _method(controller: object, route: Route) -> Callable[..., Awaitable[Any]]:
+    found: Callable[..., Awaitable[Any]] = getattr(controller, route.name)
+    if not hasattr(found, REGISTERED):
+        raise TypeError(f"{type(controller).__name__}.{route.name} hides a route")
+    return found
+
+
+def _readers(route: Route) -> list[tuple[str, FromRequest]]:
+    return [(parameter.name, read) for parameter in route.parameters if (read := _reader(parameter))]
+
+
+def _reader(parameter: Parameter) -> FromRequest | None:
+    if parameter.source == "path":
+        return path_reader(parameter.name, parameter.type)
+    if parameter.source == "query":
+        return query_reader(parameter.type)
+    return (lambda request: request) if parameter.source == "request" else None
+
+
+def _answerer(route: Route) -> Callable[[Any], web.StreamResponse]:
+    dump = None if route.answer is None else TypeAdapter[Any](route.answer).serializer.to_json
+
+    def respond(result: Any) -> web.StreamResponse:
+        extra = result if isinstance(result, Answer) else None
+        body = result.body if isinstance(result, Answer) else result
+        status = (extra and extra.status) or route.status
+        if dump is None or body is None:
+            response = web.Response(status=status)
+        else:
+            response = web.Response(body=dump(body), status=status, headers=_JSON)
+        if extra:
+            response.headers.update(extra.headers)
+            for cookie in extra.cookies:
+                set_cookie(response, cookie)
+        return response
+
+    return (lambda result: result) if route.answer is web.StreamResponse else respond
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def set_cookie(response: web.StreamResponse, cookie: Cookie) -> None:
+    """Put `cookie` on a response that is not yet on its way."""
+    response.set_cookie(
+        cookie.name,
+        cookie.value,
+        path=cookie.path,
+        max_age=cookie.max_age,
+        secure=cookie.secure,
+        httponly=True,
+        samesite=cookie.same_site,
+    )
