@@ -1,0 +1,122 @@
+"""The `chatty` command. In a checkout: `python -m src`."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from .config import Settings
+
+cli = typer.Typer(
+    help="Chatty, a self-hosted chat service. Settings come from CHATTY_* variables and .env; see .env.example.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    cli()
+
+
+@cli.command()
+def serve(
+    migrate_first: Annotated[bool, typer.Option("--migrate", help="Bring the database up to date first.")] = False,
+) -> None:
+    """Start the service and run until Ctrl+C or SIGTERM."""
+    from .db import migrate as migrations
+    from .serve import run
+
+    settings = _settings()
+    with _alone(settings):
+        if migrate_first:
+            migrations.upgrade(settings.database_url)
+        run(settings)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest schema. Safe to repeat."""
+    from .db import migrate as migrations
+
+    migrations.upgrade(_settings().database_url)
+    typer.echo(f"The database is at migration {migrations.newest()}.")
+
+
+@cli.command()
+def demo() -> None:
+    """Fill the database with people, friendships and messages in Korean and English, and print the logins."""
+    from .demo import fill
+
+    fill(_settings())
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the REST contract, an OpenAPI 3.1 document."""
+    from .contracts import openapi_document
+
+    _print_json(openapi_document)
+
+
+@cli.command()
+def asyncapi() -> None:
+    """Print the Socket.IO contract, an AsyncAPI 3 document."""
+    from .contracts import asyncapi_document
+
+    _print_json(asyncapi_document)
+
+
+def _settings() -> Settings:
+    """The settings, or an end with one sentence for each that is wrong, without the values: one may be a secret."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            field = ".".join(str(part) for part in problem["loc"])
+            name = f"CHATTY_{field.upper()}: " if field else ""
+            typer.secho(f"chatty: {name}{problem['msg'].removeprefix('Value error, ')}", fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
+def _print_json(document: Callable[[], dict[str, Any]]) -> None:
+    json.dump(document(), sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the data directory's lock: two processes on one SQLite file would not hear of each other's messages."""
+    if not settings.is_sqlite or sys.platform == "win32":
+        yield
+        return
+    path = Path(settings.database_url.partition(":///")[2] + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        _lock_or_exit(lock, path)
+        yield
+
+
+def _lock_or_exit(lock: IO[str], path: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        typer.secho(
+            f"chatty: another process serves this SQLite database ({path.with_suffix('')}). Stop it first, or set "
+            "CHATTY_DATABASE_URL to PostgreSQL, which serves several.",
+            fg="red",
+            err=True,
+        )
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    main()

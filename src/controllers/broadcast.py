@@ -1,0 +1,87 @@
+"""Committed events out: which socket event each becomes, and to whose sockets it goes (contract §7)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..events import Event, FriendChanged, MessageSent, PresenceChanged, RoomAdded, SessionsEnded, UserChanged
+from ..realtime.connections import Connections
+from ..realtime.packets import event_frame
+from ..schemas.messages import Message
+from ..schemas.people import FriendChange, PresenceChange, User
+from ..schemas.realtime import Ready, SessionExpiring
+from ..schemas.rooms import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A socket event that clients hear. `payload` takes the view out of the event; None where no event carries it."""
+
+    namespace: str
+    name: str
+    model: type[BaseModel]
+    doc: str
+    payload: Callable[[Any], BaseModel] | None = None
+
+
+OUTGOING: Mapping[type[Any], Outgoing] = {
+    MessageSent: Outgoing(
+        "/chat",
+        "message_sent",
+        Message,
+        "A line was stored. To every member's every socket but the one that sent it.",
+        lambda event: event.message,
+    ),
+    RoomAdded: Outgoing(
+        "/chat", "room_added", Room, "A room came into my list, as I see it.", lambda event: event.room
+    ),
+    PresenceChanged: Outgoing(
+        "/chat",
+        "presence_changed",
+        PresenceChange,
+        "A friend, or somebody I share a direct room with, came or went.",
+        lambda event: event.change,
+    ),
+    FriendChanged: Outgoing(
+        "/notifications",
+        "friend_changed",
+        FriendChange,
+        "How I stand to somebody has changed.",
+        lambda event: event.change,
+    ),
+    UserChanged: Outgoing(
+        "/notifications", "user_changed", User, "Somebody I know changed their profile.", lambda event: event.user
+    ),
+}
+"""Events of transactions, each as one socket event."""
+
+GREETINGS = (
+    Outgoing("/chat", "ready", Ready, "The first event on each connection."),
+    Outgoing("/chat", "session_expiring", SessionExpiring, "The access token ends soon: answer with refresh_session."),
+)
+"""What the server says by itself, to one connection."""
+
+
+class Broadcast:
+    """Listens on the bus and sends: each event is encoded once, for however many sockets."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, SessionsEnded):
+                for session_id in event.session_ids:
+                    self._connections.close_session(session_id)
+            else:
+                self._send(event)
+
+    def _send(self, event: Any) -> None:
+        outgoing = OUTGOING[type(event)]
+        assert outgoing.payload is not None
+        json = outgoing.payload(event).model_dump_json().encode()
+        frame = event_frame(outgoing.namespace, outgoing.name, json)
+        origin = getattr(event, "origin", None)
+        self._connections.send(event.audience, outgoing.namespace, frame, except_connection=origin)

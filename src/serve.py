@@ -1,0 +1,73 @@
+"""Running the service: the event loop, the listening socket, a graceful end."""
+
+import asyncio
+import signal
+import sys
+
+from aiohttp import web
+
+from .app import create_app
+from .config import Settings
+from .logs import configure as configure_logs
+
+SHUTDOWN_SECONDS = 10
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, on uvloop where there is one. Raises SystemExit with a sentence if it cannot start."""
+    configure_logs(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop  # type: ignore[return-value]
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    runner = web.AppRunner(
+        create_app(settings),
+        access_log=None,
+        handle_signals=False,
+        auto_decompress=False,
+        keepalive_timeout=75,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        await _listen(site, settings)
+        print(_banner(settings), flush=True)  # noqa: T201 - to the person who started it, beside the log
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(site: web.TCPSite, settings: Settings) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise SystemExit(
+            f"chatty: cannot listen on {settings.host}:{settings.port} ({error.strerror}). Stop what uses the port, "
+            "or set CHATTY_PORT to another."
+        ) from None
+
+
+def _banner(settings: Settings) -> str:
+    database = settings.database_url.partition(":///")[2] if settings.is_sqlite else "PostgreSQL"
+    return "\n".join(
+        (
+            "",
+            f"  Chatty is running at {settings.public_url}  (contracts: {settings.public_url}/docs)",
+            f"  Data: {database}   Files: {settings.storage_url}   Secrets and mail: {settings.data_dir}/",
+            "  Stop it with Ctrl+C.",
+            "",
+        )
+    )
