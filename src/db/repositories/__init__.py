@@ -12,6 +12,7 @@ from .email_tokens import EmailTokens
 from .friendships import Friendships
 from .messages import Messages
 from .outbox import Outbox
+from .people import People
 from .presence import Presence
 from .rooms import Rooms
 from .sessions import Sessions
@@ -43,6 +44,10 @@ class Repositories:
     @cached_property
     def outbox(self) -> Outbox:
         return Outbox(self._connection)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self._connection)
 
     @cached_property
     def presence(self) -> Presence:
