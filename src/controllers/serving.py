@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..config import Settings
 from ..errors import Unexpected
+from ..realtime.addresses import subscriber
 from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, Answer, Cookie, Parameter, Route, routes_of
 from .client import client_of
@@ -65,9 +66,9 @@ def _handler(
             arguments[viewers[0]] = request[VIEWER] = viewer
             caller = str(viewer.user_id)
         if clients or (route.limit and not caller):
-            client = client_of(request, settings.proxy_networks)
+            client = client_of(request, settings)
             arguments |= dict.fromkeys(clients, client)
-            caller = caller or client.address
+            caller = caller or subscriber(client.address)
         if route.limit:
             await throttle.hit(route.limit, caller)
         try:
