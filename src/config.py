@@ -1,6 +1,9 @@
 """Settings, read once from the environment and `.env`. `.env.example` explains each; a test keeps the two alike."""
 
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -9,25 +12,29 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+Private = Annotated[str, Field(repr=False)]
+
 MIN_SECRET_BYTES = 32
 EXAMPLE_SECRET = "change-me-change-me-change-me-change-me"  # noqa: S105 - the value that .env.example shows, refused in production
 
 
 class Settings(BaseSettings):
-    """How this process runs. Every field is `CHATTY_<NAME>` in the environment; without any, a single node on SQLite."""
+    """How this process runs. Every field is `CHATTY_<NAME>` in the environment; without any, one node on SQLite."""
 
-    model_config = SettingsConfigDict(env_prefix="CHATTY_", env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CHATTY_", env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     env: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     public_url: str = ""
-    secret_key: str = ""
+    secret_key: Private = ""
     data_dir: Path = Path("var")
-    database_url: str = ""
-    redis_url: str = ""
+    database_url: Private = ""
+    redis_url: Private = ""
     storage_url: str = "uploads"
-    smtp_url: str = ""
+    smtp_url: Private = ""
     mail_from: str = "Chatty <chatty@localhost>"
     allowed_origins: Annotated[list[str], NoDecode] = []
     trusted_proxies: Annotated[list[str], NoDecode] = []
@@ -54,12 +61,12 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _async_driver(cls, value: str) -> str:
-        """Accept the URLs that people have (`postgres://`, `postgresql://`, `sqlite:///`) and name the driver ourselves."""
+        """Accept the URLs that people have (`postgres://`, `postgresql://`, `sqlite:///`); the driver is our affair."""
         scheme, separator, rest = value.partition("://")
         drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
         if value and (not separator or drivers.get(scheme, scheme) not in drivers.values()):
             raise ValueError("must begin with postgresql:// or sqlite:///")
-        return drivers.get(scheme, scheme) + separator + rest
+        return drivers.get(scheme, scheme) + separator + rest.replace("sslmode=", "ssl=")  # asyncpg's word for it
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
@@ -81,8 +88,8 @@ class Settings(BaseSettings):
             )
         if len(self.secret_key.encode()) < MIN_SECRET_BYTES or self.secret_key == EXAMPLE_SECRET:
             raise ValueError(
-                f"CHATTY_SECRET_KEY is shorter than {MIN_SECRET_BYTES} bytes or the example's: set a random one, at least "
-                f"{MIN_SECRET_BYTES} bytes long."
+                f"CHATTY_SECRET_KEY is shorter than {MIN_SECRET_BYTES} bytes or the example's: set a random one, "
+                f"at least {MIN_SECRET_BYTES} bytes long."
             )
         if any("*" in origin for origin in self.allowed_origins):
             raise ValueError(
@@ -90,8 +97,8 @@ class Settings(BaseSettings):
             )
         if self.is_sqlite and self.redis_url:
             raise ValueError(
-                "CHATTY_REDIS_URL joins several nodes, and SQLite serves one: set CHATTY_DATABASE_URL to PostgreSQL, or "
-                "leave CHATTY_REDIS_URL empty."
+                "CHATTY_REDIS_URL joins several nodes, and SQLite serves one: set CHATTY_DATABASE_URL to PostgreSQL, "
+                "or leave CHATTY_REDIS_URL empty."
             )
 
     @property
@@ -117,21 +124,17 @@ class Settings(BaseSettings):
 
     @cached_property
     def signing_key(self) -> str:
-        """The secret that signs tokens: CHATTY_SECRET_KEY, or one made once and kept in the data directory, mode 0600."""
+        """The secret that signs tokens: CHATTY_SECRET_KEY, or one made once and kept in the data directory."""
         return self.secret_key or _kept_secret(self.data_dir / "secret_key")
 
 
 def _kept_secret(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(path, "x", opener=lambda name, flags: _open_private(name, flags)) as new:
+    """The content of `path`, filled first with a random secret if there is no such file."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Linked when complete: a process that starts at the same time sees the whole secret or no file.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as new, suppress(FileExistsError):
             new.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+            new.flush()
+            os.link(new.name, path)
     return path.read_text().strip()
-
-
-def _open_private(name: str, flags: int) -> int:
-    import os
-
-    return os.open(name, flags, 0o600)

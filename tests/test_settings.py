@@ -1,0 +1,154 @@
+import os
+import re
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from pydantic import ValidationError
+
+from src.config import EXAMPLE_SECRET, Settings
+
+EXAMPLE = Path(__file__).parent.parent / ".env.example"
+SECRET = "한글도 되는 비밀, 서른두 바이트보다 길다"
+PRODUCTION = {"CHATTY_ENV": "production", "CHATTY_SECRET_KEY": SECRET, "CHATTY_PUBLIC_URL": "https://chat.example.com"}
+
+
+@pytest.fixture(autouse=True)
+def an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `.env` is there, and what the tests set is gone after them."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings_from(monkeypatch: pytest.MonkeyPatch):
+    def read(environment: dict[str, str]) -> Settings:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return Settings()
+
+    return read
+
+
+class TestTheExample:
+    def test_names_every_setting_once_and_no_other(self) -> None:
+        names = [name for name, _ in examples()]
+        assert sorted(names) == sorted(f"CHATTY_{field.upper()}" for field in Settings.model_fields)
+
+    def test_has_a_sentence_above_every_setting(self) -> None:
+        for paragraph in EXAMPLE.read_text().split("\n\n")[1:]:
+            *sentence, setting = paragraph.strip().splitlines()
+            assert re.fullmatch(r"# CHATTY_[A-Z_]+=.*", setting)
+            assert re.fullmatch(r"[A-Z].{20,}\.", " ".join(line.removeprefix("# ") for line in sentence)), setting
+
+    def test_shows_the_defaults(self, settings_from) -> None:
+        defaults = Settings()
+        shown = settings_from({name: value for name, value in examples() if name != "CHATTY_SECRET_KEY"})
+        assert shown == defaults
+
+    def test_shows_a_secret_that_production_refuses(self, settings_from) -> None:
+        secret = dict(examples())["CHATTY_SECRET_KEY"]
+        assert secret == EXAMPLE_SECRET
+        with pytest.raises(ValidationError, match="CHATTY_SECRET_KEY"):
+            settings_from(PRODUCTION | {"CHATTY_SECRET_KEY": secret})
+
+
+class TestProduction:
+    def test_accepts_a_set_up_that_is_fit_for_strangers(self, settings_from) -> None:
+        settings = settings_from(PRODUCTION | {"CHATTY_ALLOWED_ORIGINS": "https://app.example.com, https://b.example"})
+        assert settings.signing_key == SECRET
+        assert settings.origins == {"https://chat.example.com", "https://app.example.com", "https://b.example"}
+
+    @pytest.mark.parametrize(
+        ("changes", "what_to_do"),
+        [
+            ({"CHATTY_SECRET_KEY": ""}, "CHATTY_SECRET_KEY is not set.*Make one with"),
+            ({"CHATTY_SECRET_KEY": "short"}, "CHATTY_SECRET_KEY is shorter than 32 bytes.*set a random one"),
+            ({"CHATTY_SECRET_KEY": EXAMPLE_SECRET}, "CHATTY_SECRET_KEY is .*the example's.*set a random one"),
+            ({"CHATTY_ALLOWED_ORIGINS": "*"}, "CHATTY_ALLOWED_ORIGINS has a wildcard.*list each origin"),
+            ({"CHATTY_ALLOWED_ORIGINS": "https://*.example.com"}, "CHATTY_ALLOWED_ORIGINS has a wildcard"),
+            ({"CHATTY_REDIS_URL": "redis://localhost"}, "SQLite serves one.*set CHATTY_DATABASE_URL to PostgreSQL"),
+        ],
+    )
+    def test_refuses_an_unsafe_one_and_says_what_to_do(self, settings_from, changes, what_to_do) -> None:
+        with pytest.raises(ValidationError, match=what_to_do):
+            settings_from(PRODUCTION | changes)
+
+    def test_lets_several_nodes_share_a_postgresql(self, settings_from) -> None:
+        several = {"CHATTY_REDIS_URL": "redis://localhost", "CHATTY_DATABASE_URL": "postgresql://db/chatty"}
+        assert not settings_from(PRODUCTION | several).is_sqlite
+
+    def test_never_shows_a_secret_in_a_refusal(self, settings_from) -> None:
+        with pytest.raises(ValidationError) as refusal:
+            settings_from(PRODUCTION | {"CHATTY_SECRET_KEY": "hunter2"})
+        assert "hunter2" not in str(refusal.value)
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("given", "understood"),
+        [
+            ("postgres://u:p@db/chatty", "postgresql+asyncpg://u:p@db/chatty"),
+            ("postgresql://u:p@db/chatty", "postgresql+asyncpg://u:p@db/chatty"),
+            ("postgresql+asyncpg://db/chatty", "postgresql+asyncpg://db/chatty"),
+            ("postgres://db/chatty?sslmode=require", "postgresql+asyncpg://db/chatty?ssl=require"),
+            ("sqlite:////data/chatty.db", "sqlite+aiosqlite:////data/chatty.db"),
+        ],
+    )
+    def test_database_urls_are_taken_as_people_have_them(self, settings_from, given: str, understood: str) -> None:
+        assert settings_from({"CHATTY_DATABASE_URL": given}).database_url == understood
+
+    @pytest.mark.parametrize("given", ["mysql://db/chatty", "chatty.db", "postgresql+psycopg://db/chatty"])
+    def test_other_databases_are_refused(self, settings_from, given: str) -> None:
+        with pytest.raises(ValidationError, match="must begin with postgresql:// or sqlite:///"):
+            settings_from({"CHATTY_DATABASE_URL": given})
+
+    def test_the_database_lies_in_the_data_directory(self, settings_from) -> None:
+        assert settings_from({"CHATTY_DATA_DIR": "/data"}).database_url == "sqlite+aiosqlite:////data/chatty.db"
+
+    def test_a_proxy_that_is_no_network_is_refused(self, settings_from) -> None:
+        with pytest.raises(ValidationError, match="does not appear to be an IPv4 or IPv6 network"):
+            settings_from({"CHATTY_TRUSTED_PROXIES": "10.0.0.0/8, nginx"})
+
+    def test_an_env_file_is_read_and_the_environment_goes_before_it(self, settings_from) -> None:
+        Path(".env").write_text("CHATTY_PORT=9001\nCHATTY_HOST=0.0.0.0\n")
+        settings = settings_from({"CHATTY_PORT": "9002"})
+        assert (settings.host, settings.port) == ("0.0.0.0", 9002)
+
+    def test_an_empty_variable_is_as_good_as_none(self, settings_from) -> None:
+        assert settings_from({"CHATTY_PORT": ""}).port == 8000
+
+    def test_secrets_are_not_shown_when_settings_are_printed(self, settings_from) -> None:
+        settings = settings_from({"CHATTY_SECRET_KEY": SECRET, "CHATTY_DATABASE_URL": "postgres://u:hunter2@db/chatty"})
+        assert SECRET not in repr(settings)
+        assert "hunter2" not in repr(settings)
+
+
+class TestTheKeptSecret:
+    def test_is_made_once_and_only_its_owner_may_read_it(self, tmp_path: Path) -> None:
+        directory = tmp_path / "not" / "there" / "yet"
+        first = Settings(data_dir=directory).signing_key
+        assert len(first.encode()) >= 32
+        assert Settings(data_dir=directory).signing_key == first
+        assert stat.S_IMODE((directory / "secret_key").stat().st_mode) == 0o600
+        assert os.listdir(directory) == ["secret_key"]
+
+    def test_is_one_for_all_that_start_at_once(self, tmp_path: Path) -> None:
+        starters, rounds = 8, 40
+        together = Barrier(starters)
+
+        def start(directory: Path) -> str:
+            together.wait()
+            return Settings(data_dir=directory).signing_key
+
+        with ThreadPoolExecutor(starters) as threads:
+            for number in range(rounds):
+                keys = set(threads.map(start, [tmp_path / str(number)] * starters))
+                assert len(keys) == 1
+                assert len(keys.pop()) >= 32
+
+
+def examples() -> list[tuple[str, str]]:
+    """The settings that .env.example shows, with their values."""
+    return re.findall(r"^# (CHATTY_[A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
