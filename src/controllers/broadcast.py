@@ -17,13 +17,13 @@ from ..schemas.rooms import Room
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A socket event that clients hear. `payload` takes the view out of the event; None where no event carries it."""
+    """A socket event that clients hear. `payload` takes the view out of what happened."""
 
     namespace: str
     name: str
     model: type[BaseModel]
     doc: str
-    payload: Callable[[Any], BaseModel] | None = None
+    payload: Callable[[Any], BaseModel] = lambda view: view
 
 
 OUTGOING: Mapping[type[Any], Outgoing] = {
@@ -80,7 +80,6 @@ class Broadcast:
 
     def _send(self, event: Any) -> None:
         outgoing = OUTGOING[type(event)]
-        assert outgoing.payload is not None
         json = outgoing.payload(event).model_dump_json().encode()
         frame = event_frame(outgoing.namespace, outgoing.name, json)
         origin = getattr(event, "origin", None)
