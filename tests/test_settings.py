@@ -1,20 +1,28 @@
 import os
 import re
-import secrets
 import stat
-import time
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 from pydantic import ValidationError
 
 from src.config import EXAMPLE_SECRET, Settings
 
-EXAMPLE = Path(__file__).parent.parent / ".env.example"
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / ".env.example"
 SECRET = "한글도 되는 비밀, 서른두 바이트보다 길다"
 PRODUCTION = {"CHATTY_ENV": "production", "CHATTY_SECRET_KEY": SECRET, "CHATTY_PUBLIC_URL": "https://chat.example.com"}
+
+# The others look for the secret while the first one is still making it.
+MAKE_A_SECRET_SLOWLY = """
+import secrets, sys, time
+make = secrets.token_urlsafe
+secrets.token_urlsafe = lambda length: time.sleep(0.5) or make(length)
+from src.config import Settings
+print(Settings(data_dir=sys.argv[1], _env_file=None).signing_key)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -136,20 +144,10 @@ class TestTheKeptSecret:
         assert stat.S_IMODE((directory / "secret_key").stat().st_mode) == 0o600
         assert os.listdir(directory) == ["secret_key"]
 
-    def test_is_one_for_all_that_start_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        together, make = Barrier(8), secrets.token_urlsafe
-
-        def make_slowly(length: int) -> str:
-            time.sleep(0.05)  # the others look for the secret while this one is at it
-            return make(length)
-
-        def start(_: int) -> str:
-            together.wait()
-            return Settings(data_dir=tmp_path).signing_key
-
-        monkeypatch.setattr(secrets, "token_urlsafe", make_slowly)
-        with ThreadPoolExecutor(together.parties) as threads:
-            keys = set(threads.map(start, range(together.parties)))
+    def test_is_one_for_all_processes_that_start_at_once(self, tmp_path: Path) -> None:
+        start = [sys.executable, "-c", MAKE_A_SECRET_SLOWLY, str(tmp_path)]
+        starts = [subprocess.Popen(start, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        keys = {started.communicate()[0] for started in starts}
         assert len(keys) == 1
         assert len(keys.pop()) >= 32
 
