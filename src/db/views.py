@@ -1,18 +1,15 @@
 """Rows as the contract shows them: made inside the transaction that read them, sent as they are."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
 from ..schemas.people import Me, PersonSettings, User
+from .rows import Row
 
 
-def user_view(row: Row[Any]) -> User:
+def user_view(row: Row) -> User:
     """A person as anybody may see them. `row` has `id`, `nickname` (null when deleted) and `intro`."""
     return User.model_construct(id=row.id, nickname=row.nickname, intro=row.intro, avatar_url=None)
 
 
-def me_view(row: Row[Any]) -> Me:
+def me_view(row: Row) -> Me:
     """A person as they see themselves. `row` has the columns of `users`."""
     return Me.model_construct(
         id=row.id,

@@ -1,8 +1,57 @@
-"""Work to be done after COMMIT, leased by workers."""
+"""Work to be done after COMMIT, at least once: leased by workers, deleted when done."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..ids import new_id
+from ..models import OutboxItem
+from ..rows import Row
 
 
 class Outbox:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    async def add(self, kind: str, payload: Mapping[str, Any], moment: datetime) -> None:
+        """Work that is due as soon as this transaction commits."""
+        row = {"id": new_id(), "kind": kind, "payload": payload, "attempts": 0, "due_at": moment, "created_at": moment}
+        await self._connection.execute(insert(OutboxItem), row)
+
+    async def lease(self, limit: int, moment: datetime, until: datetime) -> Sequence[Row]:
+        """At most `limit` of what is due, for this worker alone until then; if it dies, for another one after."""
+        due = (
+            select(*OutboxItem.__table__.columns)
+            .where(OutboxItem.due_at <= moment, OutboxItem.failed_at.is_(None))
+            .order_by(OutboxItem.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = (await self._connection.execute(due)).all()
+        if rows:
+            leased = update(OutboxItem).where(OutboxItem.id.in_([row.id for row in rows]))
+            await self._connection.execute(leased.values(due_at=until, attempts=OutboxItem.attempts + 1))
+        return rows
+
+    async def done(self, item_id: UUID) -> None:
+        await self._connection.execute(delete(OutboxItem).where(OutboxItem.id == item_id))
+
+    async def put_off(self, item_id: UUID, error: str, due_at: datetime) -> None:
+        """It failed and is to be tried again then. `error` names no person."""
+        later = update(OutboxItem).where(OutboxItem.id == item_id).values(due_at=due_at, last_error=error[:200])
+        await self._connection.execute(later)
+
+    async def give_up(self, item_id: UUID, error: str, moment: datetime) -> None:
+        """It failed for good; the row stays for whoever runs the service. `error` names no person."""
+        failed = update(OutboxItem).where(OutboxItem.id == item_id).values(failed_at=moment, last_error=error[:200])
+        await self._connection.execute(failed)
+
+    async def sweep(self, before: datetime) -> None:
+        """Forget what failed for good before that moment."""
+        await self._connection.execute(
+            delete(OutboxItem).where(or_(OutboxItem.failed_at < before, OutboxItem.created_at < before))
+        )

@@ -1,8 +1,86 @@
-"""People's rows: accounts, profiles, search by name."""
+"""People's rows, as accounts see them; how others find them is in people.py."""
 
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ...errors import EmailTaken
+from ...schemas.people import Me
+from .. import names
+from ..models import NameGram, User
+from ..rows import Row
+from ..views import me_view
+
+_EVERYTHING = list(User.__table__.columns)
+_ME = select(*_EVERYTHING).where(User.id == bindparam("user_id"), User.deleted_at.is_(None))
+_BY_EMAIL = select(*_EVERYTHING).where(User.email_key == bindparam("email_key"), User.deleted_at.is_(None))
+_TAKEN = select(exists().where(User.email_key == bindparam("email_key")))
+_LOCKED = _ME.with_for_update()
+_SET_PASSWORD = update(User).where(User.id == bindparam("person_id"))
 
 
 class Users:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    async def add(  # noqa: PLR0913 - a row
+        self,
+        user_id: UUID,
+        *,
+        email: str | None,
+        email_key: str | None,
+        password_hash: str | None,
+        nickname: str,
+        language: str,
+        moment: datetime,
+    ) -> None:
+        """A new person, found by name from now on. Raises EmailTaken; two who come at once cannot both succeed."""
+        keys = names.keys(nickname)
+        person = {
+            "id": user_id, "email": email, "email_key": email_key, "password_hash": password_hash,
+            "nickname": nickname, "nickname_key": keys.key, "nickname_initials": keys.initials,
+            "intro": "", "language": language, "theme": "system", "created_at": moment,
+        }  # fmt: skip
+        try:
+            await self._connection.execute(insert(User), person)
+        except IntegrityError as error:
+            raise EmailTaken from error
+        rows = [{"gram": gram, "user_id": user_id} for gram in sorted(names.grams(keys))]
+        await self._connection.execute(insert(NameGram), rows)
+
+    async def me_row(self, user_id: UUID) -> Row | None:
+        """The whole row of somebody who has not deleted the account, password hash and all: not for showing."""
+        return (await self._connection.execute(_ME, {"user_id": user_id})).one_or_none()
+
+    async def me(self, user_id: UUID) -> Me | None:
+        """A person as they see themselves; None if there is no such account any more."""
+        row = await self.me_row(user_id)
+        return me_view(row) if row else None
+
+    async def lock(self, user_id: UUID) -> Row | None:
+        """`me_row`, held against everybody else's changes until this transaction ends."""
+        return (await self._connection.execute(_LOCKED, {"user_id": user_id})).one_or_none()
+
+    async def credentials(self, email_key: str) -> Row | None:
+        """The whole row of the account with this address, or None."""
+        return (await self._connection.execute(_BY_EMAIL, {"email_key": email_key})).one_or_none()
+
+    async def email_is_taken(self, email_key: str) -> bool:
+        return bool((await self._connection.execute(_TAKEN, {"email_key": email_key})).scalar())
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        await self._connection.execute(_SET_PASSWORD, {"person_id": user_id, "password_hash": password_hash})
+
+    async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> None:
+        """A better hash of the same password, unless the password has changed meanwhile."""
+        await self._connection.execute(
+            update(User).where(User.id == user_id, User.password_hash == old_hash).values(password_hash=new_hash)
+        )
+
+    async def verify_email(self, user_id: UUID, email_key: str, moment: datetime) -> None:
+        """Whoever reads that mailbox has shown it. A second time changes nothing."""
+        unverified = (User.id == user_id, User.email_key == email_key, User.email_verified_at.is_(None))
+        await self._connection.execute(update(User).where(*unverified).values(email_verified_at=moment))
