@@ -67,6 +67,11 @@ class NotFound(ChattyError):
     default_detail = "There is nothing here that you may see."
 
 
+class UnknownEvent(NotFound):
+    code, title = "unknown_event", "Unknown event"
+    default_detail = "This namespace takes no such event."
+
+
 class MethodNotAllowed(ChattyError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
     default_detail = "This address does not answer that method."
@@ -103,8 +108,16 @@ class Invalid(ChattyError):
 
 
 class RateLimited(ChattyError):
+    """`limit`: how many were allowed in the window that is full; the `RateLimit-Limit` header."""
+
     code, status, title = "rate_limited", 429, "Too many requests"
     default_detail = "Too many requests; wait a little."
+
+    def __init__(
+        self, detail: str | None = None, *, retry_after_ms: int | None = None, limit: int | None = None
+    ) -> None:
+        super().__init__(detail, retry_after_ms=retry_after_ms)
+        self.limit = limit
 
 
 class Unexpected(ChattyError):

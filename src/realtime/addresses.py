@@ -1,0 +1,55 @@
+"""The address of a client, also behind proxies that we trust."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from aiohttp import web
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+UNKNOWN = "unknown"
+FORWARDED_FOR = "X-Forwarded-For"
+
+
+def client_address(request: web.BaseRequest, trusted_networks: Iterable[Network]) -> str:
+    """The address of whoever sent `request`, in its shortest form; "unknown" for a peer without one (a local socket).
+
+    `X-Forwarded-For` counts only where the peer itself is trusted, and is read from its right end, where trusted
+    proxies write: the first address that is not a trusted proxy's is the client's. The client made up the rest.
+    """
+    networks = tuple(trusted_networks)
+    address = _parsed(request.remote or "")
+    if address is None:
+        return UNKNOWN
+    for hop in _hops(request.headers.getall(FORWARDED_FOR, ())):
+        if not any(address in network for network in networks):
+            break
+        nearer = _parsed(hop)
+        if nearer is None:
+            break
+        address = nearer
+    return str(address)
+
+
+def subscriber(address: str) -> str:
+    """What to count `address` under: itself, or its /64 network, since that is what one IPv6 subscriber gets."""
+    parsed = _parsed(address)
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
+
+
+def _hops(headers: Sequence[str]) -> list[str]:
+    return [hop.strip() for hop in ",".join(headers).split(",") if hop.strip()][::-1]
+
+
+def _parsed(text: str) -> Address | None:
+    """`text` as an address: bare, with a port, in brackets, with a zone; an IPv4 address in IPv6 clothes is IPv4."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
