@@ -1,0 +1,141 @@
+"""What every benchmark needs: the installed service on core 0, its databases and the load on core 1, people to be."""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent
+SERVER_CORE, CLIENT_CORE = 0, 1
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service under load: where it is, its process, and how long it took to answer."""
+
+    url: str
+    port: int
+    pid: int
+    started_in: float
+
+    @property
+    def rss_kib(self) -> int:
+        """Resident memory of the server process."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that the server has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def service(database: str) -> Iterator[Served]:
+    """The service on `sqlite` or `postgres`, with no rate limits, pinned to one core."""
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        port = _free_port()
+        environment = os.environ | {
+            "CHATTY_PORT": str(port),
+            "CHATTY_DATA_DIR": directory,
+            "CHATTY_RATE_LIMITS": "off",
+            "CHATTY_LOG_LEVEL": "warning",
+            "CHATTY_BCRYPT_ROUNDS": "4",
+        }
+        if database == "postgres":
+            environment["CHATTY_DATABASE_URL"] = stack.enter_context(_postgres())
+        yield stack.enter_context(_serving(environment, port))
+
+
+@contextlib.contextmanager
+def _serving(environment: dict[str, str], port: int) -> Iterator[Served]:
+    command = [sys.executable, "-m", "src"]
+    subprocess.run([*command, "migrate"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    begun = time.perf_counter()
+    process = subprocess.Popen([*command, "serve"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    os.sched_setaffinity(process.pid, {SERVER_CORE})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process)
+        yield Served(url, port, process.pid, time.perf_counter() - begun)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@contextlib.contextmanager
+def _postgres() -> Iterator[str]:
+    sys.path.insert(0, str(ROOT))
+    from tests import servers
+
+    with servers.postgres() as server:
+        yield server.create("bench")
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(3000):
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"{url}/healthz", timeout=1).read()
+            return
+        if process.poll() is not None:
+            raise SystemExit("the service did not start")
+        time.sleep(0.005)
+    raise SystemExit("the service does not answer")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def call(served: Served, path: str, body: Any = None, token: str = "") -> Any:
+    """One REST call; the JSON that it answers."""
+    request = urllib.request.Request(
+        f"{served.url}/api/v1{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def join(served: Served, name: str) -> dict[str, Any]:
+    """Register somebody; the session."""
+    body = {"email": f"{name}@example.com", "password": "a cold morning", "nickname": name, "session": "token"}
+    return dict(call(served, "/auth/register", body))
+
+
+def own_cpu_seconds() -> float:
+    """Processor time that this load generator has used."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of the values lie."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def run(load: Coroutine[Any, Any, T]) -> T:
+    """Run the load on uvloop; what it returns."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(load)
