@@ -52,6 +52,7 @@ def configure_logs(level: str = "info", style: Literal["auto", "console", "json"
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold if threshold == logging.DEBUG else max(threshold, logging.WARNING))
+    logging.getLogger(__package__).setLevel(threshold)
 
 
 def exception_without_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -51,7 +51,6 @@ def openapi_document(controllers: Sequence[type]) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Chatty", "version": __version__, "description": DESCRIPTION},
-        "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
         "paths": dict(paths),
         "components": {
@@ -110,7 +109,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
     operation: Json = {
         "operationId": f"{route.tag}_{route.name}",
         "tags": [route.tag],
-        "summary": summary.strip(),
+        "summary": summary.strip().replace("`", ""),
         "security": [] if route.access == PUBLIC else [{"bearer": []}],
         "parameters": [*_path_parameters(route, schemas), *_query_parameters(route, schemas)],
         "responses": {**_successes(route, schemas), **_refusals(route)},
@@ -150,7 +149,7 @@ def _without_null(schema: Json) -> Json:
     if len(kinds) != 1:
         return schema
     kept: Json = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-    return kept | kinds[0]
+    return {**kept, **kinds[0]}
 
 
 def _successes(route: Route, schemas: _Schemas) -> Json:
