@@ -60,17 +60,17 @@ def demo() -> None:
 @cli.command()
 def openapi() -> None:
     """Print the REST contract, an OpenAPI 3.1 document."""
-    from .contracts import openapi_document
+    from .app import openapi as document
 
-    _print_json(openapi_document)
+    _print_json(document)
 
 
 @cli.command()
 def asyncapi() -> None:
     """Print the Socket.IO contract, an AsyncAPI 3 document."""
-    from .contracts import asyncapi_document
+    from .app import asyncapi as document
 
-    _print_json(asyncapi_document)
+    _print_json(document)
 
 
 def _settings() -> Settings:

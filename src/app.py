@@ -1,0 +1,190 @@
+"""The composition root: the only file that knows every part."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from .config import Settings
+from .controllers import http
+from .controllers.asyncapi import asyncapi_document
+from .controllers.auth import AuthController
+from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
+from .controllers.chat_namespace import ChatNamespace
+from .controllers.docs import mount_docs
+from .controllers.friends import BlocksController, FriendsController
+from .controllers.health import HealthController
+from .controllers.notification_namespace import NotificationNamespace
+from .controllers.openapi import openapi_document
+from .controllers.people import PeopleController
+from .controllers.rooms import RoomsController
+from .controllers.serving import mount
+from .controllers.socket_edge import SocketEdge
+from .db import migrate
+from .db.database import Database
+from .db.ids import new_id
+from .errors import Unavailable
+from .realtime.bus import Bus
+from .realtime.connections import Connections
+from .realtime.limits import UNCAPPED, Limits
+from .realtime.server import RealtimeServer
+from .services.accounts import Accounts
+from .services.blocks import Blocks
+from .services.friends import Friends
+from .services.messages import Messages
+from .services.passwords import Passwords
+from .services.people import People
+from .services.presence import Presence
+from .services.rooms import Rooms
+from .services.sessions import Sessions
+from .services.sync import Sync
+from .services.throttle import Throttle
+from .services.tokens import Tokens
+
+log = structlog.get_logger("chatty")
+
+CONTROLLERS = (AuthController, PeopleController, FriendsController, BlocksController, RoomsController)
+NAMESPACES = (ChatNamespace, NotificationNamespace)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that does the work; what stands around it is the edge."""
+
+    settings: Settings
+    bus: Bus
+    database: Database
+    throttle: Throttle
+    tokens: Tokens
+    sessions: Sessions
+    accounts: Accounts
+    people: People
+    friends: Friends
+    blocks: Blocks
+    presence: Presence
+    rooms: Rooms
+    messages: Messages
+    sync: Sync
+
+
+PARTS = web.AppKey("parts", Parts)
+
+
+def build(settings: Settings) -> Parts:
+    """The parts, put together and not yet running."""
+    bus = Bus()
+    database = Database(settings.database_url, bus.publish)
+    throttle = Throttle(settings.rate_limits == "on", settings.redis_url)
+    tokens = Tokens(settings.signing_key, settings.public_url, settings.access_token_seconds)
+    sessions = Sessions(database, tokens, bus.publish, settings.session_days)
+    passwords = Passwords(settings.bcrypt_rounds)
+    return Parts(
+        settings=settings,
+        bus=bus,
+        database=database,
+        throttle=throttle,
+        tokens=tokens,
+        sessions=sessions,
+        accounts=Accounts(database, passwords, sessions, throttle),
+        people=People(database),
+        friends=Friends(database),
+        blocks=Blocks(database),
+        presence=Presence(database, new_id(), grace_seconds=settings.presence_grace_seconds),
+        rooms=Rooms(database),
+        messages=Messages(database),
+        sync=Sync(database),
+    )
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The service, ready to be served. Its workers run between start-up and clean-up."""
+    app = web.Application()
+    app[PARTS] = parts = build(settings)
+    http.install(app, settings)
+    _mount_rest(app, parts)
+    _mount_sockets(app, parts)
+    app.cleanup_ctx.append(_running)
+    return app
+
+
+def openapi() -> dict[str, Any]:
+    """The REST contract."""
+    return openapi_document(CONTROLLERS)
+
+
+def asyncapi() -> dict[str, Any]:
+    """The Socket.IO contract."""
+    return asyncapi_document(NAMESPACES, (*OUTGOING.values(), *GREETINGS))
+
+
+def _mount_rest(app: web.Application, parts: Parts) -> None:
+    controllers = (
+        AuthController(parts.accounts, parts.sessions, parts.settings),
+        PeopleController(parts.people),
+        FriendsController(parts.friends),
+        BlocksController(parts.blocks),
+        RoomsController(parts.rooms, parts.messages),
+    )
+    mount(
+        app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings
+    )
+    mount_docs(app, openapi(), asyncapi())
+    HealthController(_checks(parts)).mount(app)
+
+
+def _mount_sockets(app: web.Application, parts: Parts) -> None:
+    connections = Connections()
+    namespaces = (
+        ChatNamespace(parts.messages, parts.sync, parts.sessions, parts.presence),
+        NotificationNamespace(),
+    )
+    door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle)
+    limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
+    server = RealtimeServer(
+        door, connections, origins=parts.settings.origins, networks=parts.settings.proxy_networks, limits=limits
+    )
+    server.attach(app)
+    parts.bus.subscribe(parts.sessions.hear)
+    parts.bus.subscribe(Broadcast(connections))
+
+
+def _checks(parts: Parts) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    async def migrations() -> None:
+        if await parts.database.revision() != migrate.newest():
+            raise Unavailable("The database is not at the newest migration: run `chatty migrate`.")
+
+    return {"database": parts.database.ping, "migrations": migrations}
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    """Run the workers while the service runs; then let go of the database."""
+    parts = app[PARTS]
+    await _refuse_old_schema(parts)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(parts.database.close)
+        stack.push_async_callback(parts.throttle.close)
+        for work in (parts.sessions.watch(), parts.presence.run()):
+            stack.push_async_callback(_cancel, asyncio.create_task(_supervised(work)))
+        yield
+
+
+async def _refuse_old_schema(parts: Parts) -> None:
+    if await parts.database.revision() != migrate.newest():
+        raise SystemExit("chatty: the database is not at the newest migration. Run `chatty migrate` first.")
+
+
+async def _supervised(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("A worker has died.")
+        raise
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
