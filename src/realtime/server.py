@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import socketio
@@ -41,7 +41,7 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
         self.eio: Engine
         self._dispatch = Dispatch(door, connections, self.limits, self.eio.crowd)
         self._handling = 0
-        self._idle = asyncio.Event()
+        self._settled = asyncio.Event()
         self._sweeper: asyncio.Task[None] | None = None
 
     def _engineio_server_class(self) -> type[Engine]:
@@ -65,6 +65,7 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
     def closed(self, connection: Connection) -> None:
         self.eio.forget(connection.address)
         self._dispatch.leave(connection, connection.namespaces)
+        self._settled.set()
 
     async def received(self, connection: Connection, data: bytes) -> None:
         if self.eio.draining:
@@ -77,8 +78,7 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
             connection.transport.end()
         finally:
             self._handling -= 1
-            if not self._handling:
-                self._idle.set()
+            self._settled.set()
 
     def received_binary(self, connection: Connection) -> None:
         self._dispatch.take_binary(connection)
@@ -111,14 +111,21 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
     async def drain(self) -> None:
         """Take nothing new, let what is being done be answered, send everyone away, and end, in bounded time."""
         self.eio.draining = True
-        try:
-            while self._handling:
-                self._idle.clear()
-                await asyncio.wait_for(self._idle.wait(), self.limits.event_seconds)
-        except TimeoutError:
+        if not await self._until(lambda: not self._handling, self.limits.event_seconds):
             log.warning("Events were still being handled at shutdown; their senders ask again.")
         for transport in tuple(self.eio.sockets.values()):
             transport.say_goodbye()
-        await asyncio.sleep(self.limits.kick_seconds)
+        await self._until(lambda: not self.eio.sockets, self.limits.kick_seconds)
         for transport in tuple(self.eio.sockets.values()):
             transport.end()
+
+    async def _until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait for `done`, which something that sets `_settled` makes true; False if that takes too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not done():
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            return False
+        return True
