@@ -25,6 +25,7 @@ from src.db import migrate
 
 from . import servers
 from .cast import PATIENCE, Cast, Service
+from .people import House
 
 JS_TESTS = Path(__file__).parent / "js"
 
@@ -230,3 +231,11 @@ def node() -> Node:
     """Node, to run a script of tests/js/ as the JavaScript client: `await node("conversation.mjs", service.url)`."""
     assert (JS_TESTS / "node_modules").exists(), "The npm packages are missing: python3 dev.py setup"
     return Node()
+
+
+@pytest.fixture
+async def house(settings: Settings) -> AsyncIterator[House]:
+    """The services of people on an empty database, without a server."""
+    made = House(settings.database_url)
+    yield made
+    await made.database.close()

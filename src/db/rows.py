@@ -1,7 +1,7 @@
 """The name by which services call what a repository gives them."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Row as _Row
 
-Row = _Row[Any]
+Row: TypeAlias = _Row[*tuple[Any, ...]]

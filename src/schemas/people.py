@@ -1,10 +1,29 @@
 """People, friends and blocks (contract §3)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from .common import Id, Intro, Nickname, PageQuery, Query, Request, Timestamp, View
+
+T = TypeVar("T")
+
+
+def _given(value: T | None) -> T:
+    if value is None:
+        raise PydanticCustomError("null", "must not be null; leave it out to keep what is there")
+    return value
+
+
+def _absent_not_null(schema: dict[str, Any]) -> None:
+    """Describe what `_given` enforces: the one alternative to null, and no default."""
+    schema.pop("default", None)
+    schema |= next(each for each in schema.pop("anyOf", [{}]) if each.get("type") != "null")
+
+
+# What may be left out, and then stays as it is; None in a model says that it was. Null is refused.
+Kept = Annotated[T | None, AfterValidator(_given), Field(json_schema_extra=_absent_not_null)]
 
 Relationship = Literal["none", "friend", "request_sent", "request_received", "blocked"]
 Language = Literal["ko", "en"]
@@ -53,16 +72,16 @@ class Profile(User):
 
 
 class SettingsPatch(Request):
-    language: Language | None = None
-    theme: Theme | None = None
+    language: Kept[Language] = None
+    theme: Kept[Theme] = None
 
 
 class MePatch(Request):
     """What of oneself may be changed; what is absent stays."""
 
-    nickname: Nickname | None = None
-    intro: Intro | None = None
-    settings: SettingsPatch | None = None
+    nickname: Kept[Nickname] = None
+    intro: Kept[Intro] = None
+    settings: Kept[SettingsPatch] = None
 
 
 class PeopleQuery(PageQuery):
@@ -102,7 +121,7 @@ class FriendRequestsQuery(PageQuery):
 class AliasPatch(Request):
     """`alias`: my own name for a friend; null takes it away."""
 
-    alias: Annotated[Nickname | None, Field()]
+    alias: Nickname | None
 
 
 class Block(View):

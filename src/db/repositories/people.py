@@ -1,14 +1,21 @@
-"""People as others find them: search by name, and the locks under which two of them become friends."""
+"""People as others find them: search by name, profiles, and the locks under which two of them change how they stand."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert
+from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import names
-from ..models import NameGram
+from ..cursors import Key
+from ..models import Block, Friendship, Member, NameGram, User
+from ..rows import Row
 
+_SHOWN = (User.id, User.nickname, User.intro, User.avatar)
 _FORGET_NAME = delete(NameGram).where(NameGram.user_id == bindparam("person_id"))
+_PROFILE = select(*_SHOWN).where(User.id == bindparam("person_id"), User.deleted_at.is_(None))
+_PEOPLE = select(*_SHOWN, User.nickname_key).where(User.deleted_at.is_(None)).order_by(User.nickname_key, User.id)
 
 
 class People:
@@ -20,3 +27,73 @@ class People:
         await self._connection.execute(_FORGET_NAME, {"person_id": user_id})
         rows = [{"gram": gram, "user_id": user_id} for gram in sorted(names.grams(names.keys(nickname)))]
         await self._connection.execute(insert(NameGram), rows)
+
+    async def lock(self, user_ids: Iterable[UUID]) -> dict[UUID, Row]:
+        """Those of these people who exist, as others see them, by id; nobody else changes how they stand till COMMIT.
+
+        Locked in the order of their ids, so that two transactions never wait for each other. On SQLite the writer's
+        lock does it all.
+        """
+        people = select(*_SHOWN).where(User.id.in_(sorted(user_ids)), User.deleted_at.is_(None)).order_by(User.id)
+        rows = await self._connection.execute(people.with_for_update(key_share=True))
+        return {row.id: row for row in rows}
+
+    async def lock_pair(self, one_id: UUID, other_id: UUID) -> dict[UUID, Row]:
+        """Both of them, locked as by `lock`; nobody unless both exist."""
+        found = await self.lock((one_id, other_id))
+        return found if len(found) == 2 else {}
+
+    async def one(self, user_id: UUID) -> Row | None:
+        """Somebody who has not deleted the account, as others see them."""
+        return (await self._connection.execute(_PROFILE, {"person_id": user_id})).one_or_none()
+
+    async def change(self, user_id: UUID, values: Mapping[str, Any]) -> Row:
+        """Write these columns of somebody's row; the whole row as it is then."""
+        changed = update(User).where(User.id == user_id).values(**values).returning(*User.__table__.columns)
+        return (await self._connection.execute(changed)).one()
+
+    async def found(self, viewer_id: UUID, text: str | None, after: Key | None, limit: int) -> Sequence[Row]:
+        """People other than the viewer by nickname, one more than `limit`: those that `text` finds, or everybody."""
+        people = _PEOPLE.where(User.id != viewer_id).limit(limit + 1)
+        if text:
+            people = people.where(or_(*(_matches(query) for query in names.queries(text))))
+        if after:
+            people = people.where(tuple_(User.nickname_key, User.id) > after)
+        return (await self._connection.execute(people)).all()
+
+    async def who_see_changes_of(self, user_id: UUID) -> frozenset[UUID]:
+        """Who is told when this person's profile changes.
+
+        Friends, those with a request pending either way and those who share a room; nobody across a block.
+        """
+        known = union(*_standing_with(user_id), _in_rooms_of(user_id)).subquery()
+        blocked = select(Block).where(
+            or_(
+                and_(Block.blocker_id == user_id, Block.blocked_id == known.c.id),
+                and_(Block.blocked_id == user_id, Block.blocker_id == known.c.id),
+            )
+        )
+        hearing = select(known.c.id).where(known.c.id != user_id, ~blocked.exists())
+        return frozenset((await self._connection.scalars(hearing)).all())
+
+
+def _matches(query: names.NameQuery) -> Any:
+    """The grams narrow it down by index; what remains settles it."""
+    has_grams = [User.id.in_(select(NameGram.user_id).where(NameGram.gram == gram)) for gram in query.grams]
+    if query.initials is None:
+        return and_(*has_grams, User.nickname_key.contains(query.text, autoescape=True))
+    fits = User.nickname_initials.contains(query.initials, autoescape=True)
+    settled = [User.nickname_key.regexp_match(query.pattern)] if query.pattern else []
+    return and_(*has_grams, fits, *settled)
+
+
+def _standing_with(user_id: UUID) -> tuple[Select[UUID], Select[UUID]]:
+    return (
+        select(Friendship.high_id.label("id")).where(Friendship.low_id == user_id),
+        select(Friendship.low_id).where(Friendship.high_id == user_id),
+    )
+
+
+def _in_rooms_of(user_id: UUID) -> Select[UUID]:
+    mine = select(Member.room_id).where(Member.user_id == user_id)
+    return select(Member.user_id).where(Member.room_id.in_(mine))

@@ -1,0 +1,57 @@
+"""How one person stands to another, in the contract's words (contract §3)."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from ..events import FriendChanged
+from ..schemas.people import Friend, FriendChange, Relationship
+from .database import Transaction
+from .repositories import Repositories
+from .repositories.presence import ALIVE_FOR
+from .rows import Row
+from .views import user_view
+
+Pair = dict[UUID, Row]
+"""Two people by their ids, as `people.lock_pair` gives them."""
+
+
+def relationship(viewer_id: UUID, friendship: Row | None, *, blocked: bool = False) -> Relationship:
+    """How the viewer stands to somebody: `friendship` is the row of the two, `blocked` says that the viewer did so.
+
+    Who was blocked is not told: to them it is `none`.
+    """
+    if blocked:
+        return "blocked"
+    if friendship is None:
+        return "none"
+    if friendship.accepted_at is not None:
+        return "friend"
+    return "request_sent" if friendship.requested_by == viewer_id else "request_received"
+
+
+async def relationships(reads: Repositories, viewer_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, Relationship]:
+    """How the viewer stands to each of these people."""
+    blocked = await reads.blocks.made_by(viewer_id, among=user_ids)
+    rows = await reads.friendships.with_others(viewer_id, user_ids)
+    by_other = {row.high_id if row.low_id == viewer_id else row.low_id: row for row in rows}
+    return {each: relationship(viewer_id, by_other.get(each), blocked=each in blocked) for each in user_ids}
+
+
+def announce_standing(tx: Transaction, pair: Pair, hearer_id: UUID, standing: Relationship) -> None:
+    """Tell one of two, and nobody else, how they now stand to the other."""
+    (other,) = (row for user_id, row in pair.items() if user_id != hearer_id)
+    tx.announce(FriendChanged(frozenset({hearer_id}), FriendChange(user=user_view(other), relationship=standing)))
+
+
+def friend_view(row: Row, heartbeat: datetime | None, at: datetime) -> Friend:
+    """A friend. `heartbeat`: when the latest node was seen on which they are online; a dead one counts no more."""
+    online = heartbeat is not None and heartbeat > at - ALIVE_FOR
+    last_seen_at = max(filter(None, (row.last_seen_at, heartbeat)), default=None)
+    return Friend(
+        **dict(user_view(row)),
+        since=row.since,
+        alias=row.alias,
+        online=online,
+        last_seen_at=None if online else last_seen_at,
+    )
