@@ -14,13 +14,15 @@ from .people import Me
 
 SessionKind = Literal["cookie", "token"]
 
+MAX_ADDRESS = 254
+
 # An intranet's `.local` is somebody's real domain, and a mail to `.invalid` harms nobody.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _address(value: Any) -> Any:
     """A syntactically valid address, NFC, as its owner writes it. `localhost` is allowed: development has no DNS."""
-    if not isinstance(value, str) or len(value) > 254:
+    if not isinstance(value, str) or len(value) > MAX_ADDRESS:
         return value
     local, at, domain = value.strip().rpartition("@")
     local_machine = bool(at) and domain.lower() == "localhost"
@@ -30,14 +32,17 @@ def _address(value: Any) -> Any:
         ).normalized
     except (EmailNotValidError, ValueError):
         raise PydanticCustomError("email", "must be an e-mail address") from None
-    return checked.removesuffix(".example") if local_machine else checked
+    address = checked.removesuffix(".example") if local_machine else checked
+    if len(address.casefold()) > MAX_ADDRESS:  # what is compared may be longer than what is written: ß becomes ss
+        raise PydanticCustomError("email", "must be an e-mail address")
+    return address
 
 
 Email = Annotated[
     str,
     BeforeValidator(_address),
-    StringConstraints(max_length=254),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254, "examples": ["anna@example.com"]}),
+    StringConstraints(max_length=MAX_ADDRESS),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_ADDRESS, "examples": ["anna@example.com"]}),
 ]
 
 

@@ -54,7 +54,7 @@ class Throttle:
     """`on`: does it count at all. `redis_url`: where nodes count together; "" for this process alone."""
 
     def __init__(self, on: bool, redis_url: str = "") -> None:
-        self._on = on
+        self.on = on
         self._items = {name: _item(name, *policy) for name, policy in POLICIES.items()}
         self._local = SlidingWindowCounterRateLimiter(_Memory())
         self._redis = _redis(redis_url) if on and redis_url else None
@@ -63,17 +63,17 @@ class Throttle:
 
     async def hit(self, policy: str, *keys: str) -> None:
         """Count one use of `policy` by `keys` (a person's id, an address, …). Raises RateLimited for one too many."""
-        if self._on:
+        if self.on:
             await self._ask("hit", self._items[policy], keys)
 
     async def check(self, policy: str, *keys: str) -> None:
         """Raise RateLimited when a `hit` would, without counting."""
-        if self._on:
+        if self.on:
             await self._ask("test", self._items[policy], keys)
 
     async def forget(self, policy: str, *keys: str) -> None:
         """Begin to count anew."""
-        if self._on:
+        if self.on:
             await self._call("clear", self._items[policy], keys)
 
     async def close(self) -> None:

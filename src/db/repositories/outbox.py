@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..ids import new_id
@@ -21,6 +21,10 @@ class Outbox:
         """Work that is due as soon as this transaction commits."""
         row = {"id": new_id(), "kind": kind, "payload": payload, "attempts": 0, "due_at": moment, "created_at": moment}
         await self._connection.execute(insert(OutboxItem), row)
+
+    async def has_due(self, moment: datetime) -> bool:
+        due = select(OutboxItem.id).where(OutboxItem.due_at <= moment, OutboxItem.failed_at.is_(None)).limit(1)
+        return (await self._connection.execute(due)).first() is not None
 
     async def lease(self, limit: int, moment: datetime, until: datetime) -> Sequence[Row]:
         """At most `limit` of what is due, for this worker alone until then; if it dies, for another one after."""
@@ -52,6 +56,4 @@ class Outbox:
 
     async def sweep(self, before: datetime) -> None:
         """Forget what failed for good before that moment."""
-        await self._connection.execute(
-            delete(OutboxItem).where(or_(OutboxItem.failed_at < before, OutboxItem.created_at < before))
-        )
+        await self._connection.execute(delete(OutboxItem).where(OutboxItem.failed_at < before))

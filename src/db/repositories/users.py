@@ -18,7 +18,7 @@ _EVERYTHING = list(User.__table__.columns)
 _ME = select(*_EVERYTHING).where(User.id == bindparam("user_id"), User.deleted_at.is_(None))
 _BY_EMAIL = select(*_EVERYTHING).where(User.email_key == bindparam("email_key"), User.deleted_at.is_(None))
 _TAKEN = select(exists().where(User.email_key == bindparam("email_key")))
-_LOCKED = _ME.with_for_update()
+_LOCKED = _ME.with_for_update(key_share=True)  # others may still refer to the person
 _SET_PASSWORD = update(User).where(User.id == bindparam("person_id"))
 
 

@@ -1,0 +1,111 @@
+"""The mails of accounts: asked for in a transaction, written when they are sent.
+
+A mail waits in the outbox as who and what about, not as text: its single-use token is made at the moment of sending, so
+that no usable token ever lies in the database, and a newer mail replaces an older one's link.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from email.message import EmailMessage
+from email.utils import formatdate
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from ..clock import now
+from ..db.database import Database, Transaction
+from ..db.repositories.email_tokens import Purpose
+from ..db.rows import Row
+from .mail_texts import Language, write
+from .mailer import Mailer
+
+MAIL = "mail"
+About = Literal["verify_email", "reset_password", "password_changed"]
+
+
+class _Link(NamedTuple):
+    purpose: Purpose
+    page: str
+    lasts: timedelta
+
+
+_LINKS: Mapping[str, _Link] = {
+    "verify_email": _Link("verify", "verify-email", timedelta(hours=24)),
+    "reset_password": _Link("reset", "reset-password", timedelta(hours=1)),
+}
+
+
+def email_key(address: str) -> str:
+    """What of an address is compared: addresses are alike without case (contract §9)."""
+    return address.casefold()
+
+
+def mail_to(user_id: UUID, about: About) -> dict[str, str]:
+    """The outbox's payload for a mail to a person."""
+    return {"about": about, "user_id": str(user_id)}
+
+
+def mail_to_whoever_has(key: str, about: About) -> dict[str, str]:
+    """The same for the account with that address, if there is one: the asker cannot tell, nor measure it."""
+    return {"about": about, "email_key": key}
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a mailed token."""
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+class Mails:
+    """`public_url`: where the links lead. `sender`: the From header."""
+
+    def __init__(self, database: Database, mailer: Mailer, public_url: str, sender: str) -> None:
+        self._database = database
+        self._mailer = mailer
+        self._public_url = public_url
+        self._sender = sender
+
+    async def deliver(self, item: Row) -> None:
+        """Send what an outbox row asks for; nothing, if its person is gone or has no address.
+
+        Raises `Undeliverable` when trying again would not help, anything else when it may.
+        """
+        async with self._database.transaction() as tx:
+            message = await self._written(tx, item)
+        if message:
+            await self._mailer.send(message)
+
+    async def _written(self, tx: Transaction, item: Row) -> EmailMessage | None:
+        payload: Mapping[str, Any] = item.payload
+        if "user_id" in payload:
+            user = await tx.users.me_row(UUID(payload["user_id"]))
+        else:
+            user = await tx.users.credentials(payload["email_key"])
+        if user is None or user.email is None:
+            return None
+        about = payload["about"]
+        link = await self._link(tx, user, _LINKS[about]) if about in _LINKS else ""
+        return self._message(item.id, user, about, link)
+
+    async def _link(self, tx: Transaction, user: Row, link: _Link) -> str:
+        token, moment = secrets.token_urlsafe(32), now()
+        await tx.email_tokens.replace(
+            token_hash(token), user.id, link.purpose, user.email_key, moment, moment + link.lasts
+        )
+        return f"{self._public_url}/{link.page}?token={token}"
+
+    def _message(self, item_id: UUID, user: Row, about: About, link: str) -> EmailMessage:
+        language: Language = "en" if user.language == "en" else "ko"
+        text = write(about, language, user.nickname, link)
+        message = EmailMessage()
+        message["From"] = self._sender
+        message["To"] = user.email
+        message["Subject"] = text.subject
+        message["Date"] = formatdate()
+        message["Message-ID"] = f"<{item_id}@{urlsplit(self._public_url).hostname}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message["Content-Language"] = language
+        message.set_content(text.plain)
+        message.add_alternative(text.html, subtype="html")
+        return message
