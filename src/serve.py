@@ -14,10 +14,22 @@ SHUTDOWN_SECONDS = 10
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, on uvloop where there is one. Raises SystemExit with a sentence if it cannot start."""
+    """Serve until SIGINT or SIGTERM, on uvloop where there is one. Raises SystemExit, with a sentence, if it cannot."""
     configure_logs(settings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
+
+
+def runner_for(settings: Settings) -> web.AppRunner:
+    """The service and how HTTP reaches it, the same for whoever runs it."""
+    return web.AppRunner(
+        create_app(settings),
+        access_log=None,
+        handle_signals=False,
+        auto_decompress=False,
+        keepalive_timeout=75,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
@@ -32,14 +44,7 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    runner = web.AppRunner(
-        create_app(settings),
-        access_log=None,
-        handle_signals=False,
-        auto_decompress=False,
-        keepalive_timeout=75,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
+    runner = runner_for(settings)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)

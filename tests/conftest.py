@@ -135,7 +135,8 @@ async def start_service(settings: Settings) -> AsyncIterator[StartService]:
 
     `changes` replace fields of `settings`. A task that outlives the services fails the test.
     """
-    from src.app import PARTS, create_app  # here, so that tests of the parts need no whole
+    from src.app import PARTS  # here, so that tests of the parts need no whole
+    from src.serve import runner_for
 
     before = asyncio.all_tasks()
     started: list[tuple[Service, web.AppRunner]] = []
@@ -146,7 +147,7 @@ async def start_service(settings: Settings) -> AsyncIterator[StartService]:
         url = f"http://127.0.0.1:{port}"
         fields = settings.model_dump() | {"port": port, "public_url": url} | changes
         own = Settings(_env_file=None, **fields)
-        runner = web.AppRunner(create_app(own), access_log=None)
+        runner = runner_for(own)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         http = aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar())
