@@ -17,7 +17,7 @@ from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
 from .controllers.chat_namespace import ChatNamespace
 from .controllers.docs import mount_docs
 from .controllers.friends import BlocksController, FriendsController
-from .controllers.health import HealthController
+from .controllers.health import mount_health
 from .controllers.notification_namespace import NotificationNamespace
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
@@ -35,10 +35,15 @@ from .realtime.server import RealtimeServer
 from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.friends import Friends
+from .services.housekeeping import Housekeeping
+from .services.mailer import mailer_for
+from .services.mails import MAIL, Mails
 from .services.messages import Messages
+from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
 from .services.presence import Presence
+from .services.recovery import Recovery
 from .services.rooms import Rooms
 from .services.sessions import Sessions
 from .services.sync import Sync
@@ -62,6 +67,8 @@ class Parts:
     tokens: Tokens
     sessions: Sessions
     accounts: Accounts
+    recovery: Recovery
+    outbox: OutboxWorker
     people: People
     friends: Friends
     blocks: Blocks
@@ -82,6 +89,9 @@ def build(settings: Settings) -> Parts:
     tokens = Tokens(settings.signing_key, settings.public_url, settings.access_token_seconds)
     sessions = Sessions(database, tokens, bus.publish, settings.session_days)
     passwords = Passwords(settings.bcrypt_rounds)
+    mailer = mailer_for(settings.smtp_url, settings.data_dir / "mail")
+    mails = Mails(database, mailer, settings.public_url, settings.mail_from)
+    outbox = OutboxWorker(database, {MAIL: mails.deliver})
     return Parts(
         settings=settings,
         bus=bus,
@@ -89,7 +99,9 @@ def build(settings: Settings) -> Parts:
         throttle=throttle,
         tokens=tokens,
         sessions=sessions,
-        accounts=Accounts(database, passwords, sessions, throttle),
+        accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),
+        recovery=Recovery(database, passwords, sessions, throttle, outbox.wake),
+        outbox=outbox,
         people=People(database),
         friends=Friends(database),
         blocks=Blocks(database),
@@ -123,17 +135,15 @@ def asyncapi() -> dict[str, Any]:
 
 def _mount_rest(app: web.Application, parts: Parts) -> None:
     controllers = (
-        AuthController(parts.accounts, parts.sessions, parts.settings),
+        AuthController(parts.accounts, parts.recovery, parts.sessions, parts.settings),
         PeopleController(parts.people),
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
         RoomsController(parts.rooms, parts.messages),
     )
-    mount(
-        app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings
-    )
+    mount(app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings)
     mount_docs(app, openapi(), asyncapi())
-    HealthController(_checks(parts)).mount(app)
+    mount_health(app, _checks(parts))
 
 
 def _mount_sockets(app: web.Application, parts: Parts) -> None:
@@ -164,10 +174,11 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     """Run the workers while the service runs; then let go of the database."""
     parts = app[PARTS]
     await _refuse_old_schema(parts)
+    housekeeping = Housekeeping(parts.database)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         stack.push_async_callback(parts.throttle.close)
-        for work in (parts.sessions.watch(), parts.presence.run()):
+        for work in (parts.sessions.watch(), parts.presence.run(), parts.outbox.run(), housekeeping.run()):
             stack.push_async_callback(_cancel, asyncio.create_task(_supervised(work)))
         yield
 
