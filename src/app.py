@@ -11,6 +11,7 @@ from aiohttp import web
 
 from .config import Settings
 from .controllers import http
+from .controllers.account_pages import mount_account_pages
 from .controllers.asyncapi import asyncapi_document
 from .controllers.auth import AuthController
 from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
@@ -142,6 +143,7 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         RoomsController(parts.rooms, parts.messages),
     )
     mount(app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings)
+    mount_account_pages(app)
     mount_docs(app, openapi(), asyncapi())
     mount_health(app, _checks(parts))
 
