@@ -130,19 +130,23 @@ class Transport(AsyncSocket):  # type: ignore[misc]
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Hear the packets of one POST, however many, in their order. Two at once would lose that order."""
-        limits = self.server.limits
         try:
             if self.busy:
                 raise EngineIOError
             self.busy = True
-            body = await read_body(environ["aiohttp.request"], limits.message_bytes, limits.body_seconds)
-            for data in body.split(b"\x1e"):
-                if not self.closing:
-                    await self.hear(data)
+            await self._hear_all(environ["aiohttp.request"])
+            self.busy = False
         except (EngineIOError, ChattyError, asyncio.CancelledError) as error:
-            self.end()
-            raise EngineIOError from error
-        self.busy = False
+            # The library's handler ends a connection that it still knows, and fails on one that has ended.
+            if not self.closed:
+                raise EngineIOError from error
+
+    async def _hear_all(self, request: web.Request) -> None:
+        limits = self.server.limits
+        body = await read_body(request, limits.message_bytes, limits.body_seconds)
+        for data in body.split(b"\x1e"):
+            if not self.closing:
+                await self.hear(data)
 
     # WebSocket
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 from .stage import Stage
 
@@ -33,3 +34,8 @@ async def start_stage() -> AsyncIterator[StartStage]:
 @pytest.fixture
 async def stage(start_stage: StartStage) -> Stage:
     return await start_stage()
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """The socket server runs on uvloop; what these tests say of its transports must be said of those."""
+    return {"uvloop": uvloop.new_event_loop}

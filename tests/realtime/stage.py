@@ -151,14 +151,14 @@ class Stage:
         self.server = RealtimeServer(edge, self.connections, origins=[ORIGIN], networks=networks, limits=limits)
         self.app = web.Application()
         self.server.attach(self.app)
-        self.runner = web.AppRunner(self.app, access_log=None, auto_decompress=False)
+        self.runner = web.AppRunner(self.app, access_log=None, auto_decompress=False, lingering_time=0.1)
 
     async def __aenter__(self) -> Self:
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         self.port = self.runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = aiohttp.ClientSession(self.url)
+        self.http = aiohttp.ClientSession(self.url, connector=aiohttp.TCPConnector(force_close=True))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
