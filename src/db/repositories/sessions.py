@@ -15,6 +15,7 @@ _ALIVE = (Session.revoked_at.is_(None), Session.expires_at > _MOMENT)
 _EVERYTHING = list(Session.__table__.columns)
 _IS_ALIVE = (
     select(literal(True))
+    .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"), Session.user_id == bindparam("user_id"), *_ALIVE)
     .where(User.deleted_at.is_(None))
@@ -23,6 +24,7 @@ _LOCKED = select(*_EVERYTHING).where(Session.id == bindparam("session_id"), *_AL
 _MINE = select(*_EVERYTHING).where(Session.user_id == bindparam("user_id"), *_ALIVE)
 _KNOWN_ADDRESS = (
     select(literal(True))
+    .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(User.email_key == bindparam("email_key"), Session.address == bindparam("address"))
     .limit(1)
