@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, tuple_, union, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import names
@@ -54,12 +54,7 @@ class People:
 
     async def found(self, viewer_id: UUID, text: str | None, after: Key | None, limit: int) -> Sequence[Row]:
         """People other than the viewer by nickname, one more than `limit`: those that `text` finds, or everybody."""
-        people = _PEOPLE.where(User.id != viewer_id).limit(limit + 1)
-        if text:
-            people = people.where(or_(*(_matches(query) for query in names.queries(text))))
-        if after:
-            people = people.where(tuple_(User.nickname_key, User.id) > after)
-        return (await self._connection.execute(people)).all()
+        return (await self._connection.execute(_found(viewer_id, text, after, limit))).all()
 
     async def who_see_changes_of(self, user_id: UUID) -> frozenset[UUID]:
         """Who is told when this person's profile changes.
@@ -77,14 +72,28 @@ class People:
         return frozenset((await self._connection.scalars(hearing)).all())
 
 
-def _matches(query: names.NameQuery) -> Any:
+def _found(viewer_id: UUID, text: str | None, after: Key | None, limit: int) -> Select[*tuple[Any, ...]]:
+    people = _PEOPLE.where(User.id != viewer_id).limit(limit + 1)
+    if text:
+        readings = names.queries(text)
+        people = people.where(or_(*map(_matches, readings)))
+        if len(readings) > 1:  # by the OR alone PostgreSQL would not find its way to the index
+            people = people.where(_has_any_of([each.grams[0] for each in readings]))
+    return people.where(tuple_(User.nickname_key, User.id) > after) if after else people
+
+
+def _matches(query: names.NameQuery) -> ColumnElement[bool]:
     """The grams narrow it down by index; what remains settles it."""
-    has_grams = [User.id.in_(select(NameGram.user_id).where(NameGram.gram == gram)) for gram in query.grams]
+    has_grams = [_has_any_of([gram]) for gram in query.grams]
     if query.initials is None:
         return and_(*has_grams, User.nickname_key.contains(query.text, autoescape=True))
     fits = User.nickname_initials.contains(query.initials, autoescape=True)
     settled = [User.nickname_key.regexp_match(query.pattern)] if query.pattern else []
     return and_(*has_grams, fits, *settled)
+
+
+def _has_any_of(grams: Sequence[str]) -> ColumnElement[bool]:
+    return User.id.in_(select(NameGram.user_id).where(NameGram.gram.in_(grams)))
 
 
 def _standing_with(user_id: UUID) -> tuple[Select[UUID], Select[UUID]]:
