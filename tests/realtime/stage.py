@@ -149,6 +149,7 @@ class Stage:
         self.connections = Connections()
         edge = SocketEdge([self.chat, Notifications()], self.sessions.authenticate, Unlimited())
         self.server = RealtimeServer(edge, self.connections, origins=[ORIGIN], networks=networks, limits=limits)
+        self.wires: list[Wire] = []  # aiohttp closes a WebSocket that nobody holds
         self.app = web.Application()
         self.server.attach(self.app)
         self.runner = web.AppRunner(self.app, access_log=None, auto_decompress=False, lingering_time=0.1)
@@ -183,6 +184,7 @@ class Stage:
         """A WebSocket without a namespace yet."""
         path = "/socket.io/?EIO=4&transport=websocket"
         wire = Wire(await self.http.ws_connect(path, headers=headers, max_msg_size=0))
+        self.wires.append(wire)
         assert (await wire.read()).startswith("0{")
         return wire
 

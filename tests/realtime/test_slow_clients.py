@@ -1,0 +1,127 @@
+"""E6: a client that does not read is cut, and keeps neither task nor TCP nor queue."""
+
+import asyncio
+import gc
+import json
+
+import pytest
+
+from src.realtime.limits import UNCAPPED, Limits
+from src.realtime.outbox import CHUNK_BYTES, Outbox
+
+from .conftest import StartStage
+from .stage import Stage, Wire, person
+
+LARGE = "x" * 30000
+
+
+def stop_reading(wire: Wire) -> None:
+    transport = wire.socket._response.connection.transport
+    transport.pause_reading()
+
+
+def waiting_bytes(stage: Stage) -> int:
+    """What the server keeps for its clients, in its queues and in its sockets' buffers."""
+    total = 0
+    for transport in stage.server.eio.sockets.values():
+        total += transport._outbox._bytes
+        if transport._tcp:
+            total += transport._tcp.get_write_buffer_size()
+    return total
+
+
+async def test_e6_a_client_that_stops_reading_is_cut_and_its_memory_is_bounded(stage: Stage) -> None:
+    wire, reader = await stage.join("anna"), await stage.join("boris")
+    stop_reading(wire)
+    most = 0
+    async with asyncio.timeout(10):
+        while stage.connections.of_user(person("anna")):
+            stage.broadcast("news", LARGE)
+            most = max(most, waiting_bytes(stage))
+            await asyncio.sleep(0)
+    limits = UNCAPPED
+    assert limits.queue_bytes / 2 < most < limits.queue_bytes + 4 * CHUNK_BYTES
+    await asyncio.sleep(0)
+    assert waiting_bytes(stage) == 0
+    assert stage.open_transports == 1
+    assert (await reader.call("echo", {"text": "still served"}))["ok"] is True
+    assert stage.chat.gone == [stage.chat.here[0]]
+
+
+async def test_e6_many_small_frames_overflow_too(start_stage: StartStage) -> None:
+    stage = await start_stage(limits=Limits(queue_frames=50))
+    wire = await stage.join("anna")
+    stop_reading(wire)
+    async with asyncio.timeout(10):
+        while stage.connections.of_user(person("anna")):
+            stage.broadcast("news", "x" * 5000)
+            await asyncio.sleep(0)
+    assert stage.open_transports == 0
+
+
+async def test_a_client_that_reads_slowly_gets_everything_in_order(stage: Stage) -> None:
+    wire = await stage.join("anna")
+    stop_reading(wire)
+    sent = []
+    while len(sent) < 40 or not any(transport._outbox._frames for transport in stage.server.eio.sockets.values()):
+        sent.append(f"{len(sent)} {LARGE}")
+        stage.broadcast("news", sent[-1])
+        await asyncio.sleep(0)
+    stage.broadcast("news", "last")
+    wire.socket._response.connection.transport.resume_reading()
+    heard = [json.loads((await wire.read()).partition(",")[2])[1] for _ in sent]
+    assert heard == sent
+    assert await wire.read() == '42/chat,["news","last"]'
+    stage.broadcast("news", "and directly again")
+    assert await wire.read() == '42/chat,["news","and directly again"]'
+    assert all(transport._outbox._flushing is None for transport in stage.server.eio.sockets.values())
+
+
+async def test_e6_a_polling_client_that_does_not_poll_is_cut(start_stage: StartStage) -> None:
+    stage = await start_stage(limits=Limits(queue_frames=20))
+    poller = await stage.poller()
+    await poller.enter("anna")
+    for _ in range(20):
+        stage.broadcast("news", "kept")
+    assert stage.open_transports == 1
+    stage.broadcast("news", "one too many")
+    assert stage.open_transports == 0
+    with pytest.raises(ConnectionError):
+        await poller.get()
+
+
+async def test_a_single_large_frame_is_no_overflow(stage: Stage) -> None:
+    poller, wire = await stage.poller(), await stage.join("boris")
+    await poller.enter("anna")
+    huge = "x" * 3_000_000
+    for who in ("anna", "boris"):
+        stage.broadcast("news", huge, to=who)
+    assert len(await poller.read()) > len(huge)
+    assert len(await wire.read()) > len(huge)
+
+
+async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_held_back(stage: Stage) -> None:
+    wire = await stage.join("anna")
+    stop_reading(wire)
+    flood = asyncio.create_task(_ping_for_ever(wire))
+    for _ in range(50):
+        await asyncio.sleep(0.01)
+        assert waiting_bytes(stage) < 1024 * 1024
+    flood.cancel()
+    stage.connections.close_user(person("anna"))
+    await stage.until_empty()
+
+
+async def _ping_for_ever(wire: Wire) -> None:
+    while True:
+        await wire.socket.ping(b"x" * 125)
+
+
+async def test_a_closed_connection_is_freed(stage: Stage) -> None:
+    for _ in range(3):
+        wire = await stage.join("anna")
+        await wire.close()
+    await stage.until_empty()
+    await asyncio.sleep(0.05)
+    gc.collect()
+    assert [kept for kept in gc.get_objects() if isinstance(kept, Outbox)] == []
