@@ -106,6 +106,6 @@ class Mails:
         message["Message-ID"] = f"<{item_id}@{urlsplit(self._public_url).hostname}>"
         message["Auto-Submitted"] = "auto-generated"
         message["Content-Language"] = language
-        message.set_content(text.plain)
-        message.add_alternative(text.html, subtype="html")
+        message.set_content(text.plain, cte="8bit")
+        message.add_alternative(text.html, subtype="html", cte="8bit")
         return message

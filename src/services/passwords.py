@@ -83,12 +83,14 @@ class Passwords:
 
     def _verify(self, password: str, kept: str | None) -> Verdict:
         hasher = self._hasher()
-        if not kept or not hasher.identify(kept):
+        given: str | bytes = password
+        if kept and hasher.identify(kept) == "bcrypt":
+            given = password.encode()[:BCRYPT_BYTES]  # as whoever made this hash did; bcrypt 5 refuses to
+        try:
+            matches = hasher.verify(given, kept or self._nobodys)
+        except ValueError:  # no hash that anybody can read: as if there were none
             hasher.verify(password, self._nobodys)
             return Verdict(False)
-        given: str | bytes = password
-        if hasher.identify(kept) == "bcrypt":
-            given = password.encode()[:BCRYPT_BYTES]  # as whoever made this hash did; bcrypt 5 refuses to
-        matches, _ = hasher.verify_and_update(given, kept)
-        better = hasher.hash(password) if matches and hasher.needs_update(kept) else None
-        return Verdict(bool(matches), better)
+        if not matches or not kept:
+            return Verdict(False)
+        return Verdict(True, str(hasher.hash(password)) if hasher.needs_update(kept) else None)
