@@ -8,11 +8,13 @@ import logging
 import re
 import sys
 import traceback
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from .config import Settings
 
 # Their messages quote code, not people's data.
 _ABOUT_CODE = (AttributeError, ImportError, NameError, TypeError, RecursionError)
@@ -25,10 +27,10 @@ _DATA = re.compile(
 _MAX_WORDS = 300
 
 
-def configure_logs(level: str = "info", style: Literal["auto", "console", "json"] = "auto") -> None:
+def configure(settings: Settings) -> None:
     """Send our logs and the libraries' to standard error in one form; `auto`: console on a terminal, else JSON."""
-    console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    threshold = logging.getLevelNamesMapping()[level.upper()]
+    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    threshold = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -49,10 +51,16 @@ def configure_logs(level: str = "info", style: Literal["auto", "console", "json"
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_nothings, render],
         )
     )
+    logging.getLogger("aiohttp.server").addFilter(_not_of_a_clients_making)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold if threshold == logging.DEBUG else max(threshold, logging.WARNING))
     logging.getLogger(__package__).setLevel(threshold)
+
+
+def _not_of_a_clients_making(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are answered with 400 and are no error of ours; aiohttp would log them whole."""
+    return not (record.exc_info and type(record.exc_info[1]).__module__ == "aiohttp.http_exceptions")
 
 
 def exception_without_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

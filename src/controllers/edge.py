@@ -72,16 +72,19 @@ def explain(error: BaseException) -> ChattyError:
     return Unexpected()
 
 
-def invalid(error: ValidationError) -> ChattyError:
-    """A pydantic refusal as `Malformed` (it was no JSON) or `Invalid`, with what is wrong where; never the input."""
+def invalid(error: ValidationError, within: str = "") -> ChattyError:
+    """A pydantic refusal as `Malformed` (it was no JSON) or `Invalid`, with what is wrong where; never the input.
+
+    `within` names what was validated where it is one value and no model.
+    """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return Malformed("The body is not valid JSON in UTF-8.")
-    return Invalid(errors=[_field_error(entry) for entry in found[:MAX_ERRORS]])
+    return Invalid(errors=[_field_error(entry, within) for entry in found[:MAX_ERRORS]])
 
 
-def _field_error(entry: Any) -> FieldError:
-    path = ".".join(str(part) for part in entry["loc"])[:MAX_FIELD]
+def _field_error(entry: Any, within: str) -> FieldError:
+    path = ".".join(str(part) for part in entry["loc"])[:MAX_FIELD] or within
     return FieldError(path, entry["type"], entry["msg"].removeprefix("Value error, "))
 
 
@@ -118,7 +121,7 @@ def headers_of(error: ChattyError) -> dict[str, str]:
         headers["Retry-After"] = seconds = str(math.ceil((error.retry_after_ms or PAUSE_MS) / 1000))
         if isinstance(error, RateLimited):
             headers |= {"RateLimit-Remaining": "0", "RateLimit-Reset": seconds}
-            headers |= {"RateLimit-Limit": str(limit)} if (limit := getattr(error, "limit", None)) else {}
+            headers |= {"RateLimit-Limit": str(error.limit)} if error.limit else {}
     return headers
 
 

@@ -22,6 +22,7 @@ from ..errors import (
 )
 from .api import PREFIX, PUBLIC, Parameter, Route, routes_of
 from .edge import Problem, headers_of, problem
+from .serving import policies_of
 
 Json = dict[str, Any]
 REF = "#/components/schemas/{model}"
@@ -167,7 +168,7 @@ def refusals_of(route: Route) -> list[type[ChattyError]]:
         found |= {Unauthorized, TokenExpired}
     if route.model_from("body"):
         found |= {Malformed, TooLarge, UnsupportedType}
-    if route.limit:
+    if policies_of(route):
         found.add(RateLimited)
     return sorted(found, key=lambda error: (error.status, error.code))
 

@@ -11,9 +11,10 @@ from uuid import UUID
 import orjson
 from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import FieldError, Invalid, Malformed, TooLarge, Unauthorized, UnsupportedType
+from .edge import invalid
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 10
@@ -37,7 +38,10 @@ def path_reader(name: str, annotation: Any) -> Callable[[web.Request], Any]:
         raw = request.match_info[name]
         if "\x00" in raw:
             raise Invalid(errors=[FieldError(name, "nul", "must not contain NUL")])
-        value = validate(raw)
+        try:
+            value = validate(raw)
+        except ValidationError as error:
+            raise invalid(error, name) from None
         _refuse_unless_canonical(name, raw, value)
         return value
 

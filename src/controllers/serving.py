@@ -1,7 +1,7 @@
 """Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
@@ -10,7 +10,7 @@ from ..config import Settings
 from ..errors import Unexpected
 from ..realtime.addresses import subscriber
 from ..viewer import Viewer
-from .api import PREFIX, REGISTERED, Answer, Cookie, Parameter, Route, routes_of
+from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
 from .client import client_of
 from .edge import invalid
 from .parsing import bearer_token, path_reader, query_reader, read_json
@@ -53,6 +53,7 @@ def _handler(
 ) -> Handler:
     method, answer, readers = _method(controller, route), _answerer(route), _readers(route)
     body = route.model_from("body")
+    policies = policies_of(route)
     sources = {parameter.source for parameter in route.parameters}
     refuse_query = None if sources & {"query", "request"} else query_reader(None)
     viewers = [parameter.name for parameter in route.parameters if parameter.source == "viewer"]
@@ -69,8 +70,8 @@ def _handler(
             client = client_of(request, settings)
             arguments |= dict.fromkeys(clients, client)
             caller = caller or subscriber(client.address)
-        if route.limit:
-            await throttle.hit(route.limit, caller)
+        for policy in policies:
+            await throttle.hit(policy, caller)
         try:
             if refuse_query:
                 refuse_query(request)
@@ -83,6 +84,11 @@ def _handler(
         return answer(await _call(method, arguments))
 
     return handle
+
+
+def policies_of(route: Route) -> list[str]:
+    """What a request to `route` is counted under: its own policy, and for a person every request's."""
+    return [*(["requests"] if route.access == SIGNED_IN else []), *([route.limit] if route.limit else [])]
 
 
 async def _call(method: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]) -> Any:
@@ -112,6 +118,8 @@ def _reader(parameter: Parameter) -> FromRequest | None:
 
 
 def _answerer(route: Route) -> Callable[[Any], web.StreamResponse]:
+    if route.answer is web.StreamResponse:
+        return lambda result: cast(web.StreamResponse, result)
     dump = None if route.answer is None else TypeAdapter[Any](route.answer).serializer.to_json
 
     def respond(result: Any) -> web.StreamResponse:
@@ -128,7 +136,7 @@ def _answerer(route: Route) -> Callable[[Any], web.StreamResponse]:
                 set_cookie(response, cookie)
         return response
 
-    return (lambda result: result) if route.answer is web.StreamResponse else respond
+    return respond
 
 
 _JSON = {"Content-Type": "application/json"}
