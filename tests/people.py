@@ -11,6 +11,8 @@ from src.services.blocks import Blocks
 from src.services.friends import Friends
 from src.services.people import People
 
+from .cast import Person, Socket
+
 
 class House:
     """People, friends and blocks on the database at `url`; `heard` is all that was announced, in order."""
@@ -47,3 +49,11 @@ class House:
     async def befriend(self, one_id: UUID, other_id: UUID) -> None:
         await self.friends.request(one_id, other_id)
         await self.friends.accept(other_id, one_id)
+
+
+async def deaf_until(ear: Socket, person: Person) -> None:
+    """Assert that nothing reached this person's socket to `/notifications`, up to a change of their own made now."""
+    await person.patch("/users/me", {"intro": "and then I said something myself"}, expect=200)
+    await ear.heard("user_changed")
+    assert [payload["id"] for name, payload in ear.events if name == "user_changed"] == [person.id]
+    assert len(ear.events) == 1, ear.events

@@ -59,7 +59,8 @@ class People:
     async def who_see_changes_of(self, user_id: UUID) -> frozenset[UUID]:
         """Who is told when this person's profile changes.
 
-        Friends, those with a request pending either way and those who share a room; nobody across a block.
+        Friends, those with a request pending either way and those who have a room with them in their list; nobody
+        across a block.
         """
         known = union(*_standing_with(user_id), _in_rooms_of(user_id)).subquery()
         blocked = select(Block).where(
@@ -105,4 +106,4 @@ def _standing_with(user_id: UUID) -> tuple[Select[UUID], Select[UUID]]:
 
 def _in_rooms_of(user_id: UUID) -> Select[UUID]:
     mine = select(Member.room_id).where(Member.user_id == user_id)
-    return select(Member.user_id).where(Member.room_id.in_(mine))
+    return select(Member.user_id).where(Member.room_id.in_(mine), Member.listed_at.is_not(None))
