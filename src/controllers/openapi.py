@@ -1,9 +1,11 @@
 """The OpenAPI 3.1 document of the REST routes, made from the models that validate the traffic."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from aiohttp import web
 from pydantic import TypeAdapter
 
@@ -27,6 +29,7 @@ from .serving import policies_of
 Json = dict[str, Any]
 REF = "#/components/schemas/{model}"
 EXAMPLE_REQUEST_ID = "019aa5b0-7d3e-7000-8000-000000000000"
+_GENERIC = re.compile(rb"(?<=[/\"])([A-Z]\w*?)_([A-Z]\w*)_(?=\")")
 _SECONDS = {"schema": {"type": "integer", "minimum": 0}}
 HEADERS: Json = {
     "Retry-After": {"description": "when to try again, in seconds", **_SECONDS},
@@ -49,7 +52,7 @@ def openapi_document(controllers: Sequence[type]) -> Json:
     paths: dict[str, Json] = defaultdict(dict)
     for route in routes:
         paths[PREFIX + route.path][route.method.lower()] = _operation(route, schemas)
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": "Chatty", "version": __version__, "description": DESCRIPTION},
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
@@ -60,6 +63,13 @@ def openapi_document(controllers: Sequence[type]) -> Json:
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+    return _readable(document)
+
+
+def _readable(document: Json) -> Json:
+    """Call `Page_Friend_` `FriendPage`: clients make type names of it."""
+    renamed: Json = orjson.loads(_GENERIC.sub(rb"\2\1", orjson.dumps(document)))
+    return renamed
 
 
 class _Schemas:

@@ -54,8 +54,7 @@ def _handler(
     method, answer, readers = _method(controller, route), _answerer(route), _readers(route)
     body = route.model_from("body")
     policies = policies_of(route)
-    sources = {parameter.source for parameter in route.parameters}
-    refuse_query = None if sources & {"query", "request"} else query_reader(None)
+    refuse_query = None if route.model_from("query") else query_reader(None)
     viewers = [parameter.name for parameter in route.parameters if parameter.source == "viewer"]
     clients = [parameter.name for parameter in route.parameters if parameter.source == "client"]
 

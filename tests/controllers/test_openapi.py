@@ -1,0 +1,107 @@
+"""The REST contract as a document: true to the registry, valid, and complete."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from src import app
+from src.controllers.api import PREFIX, Route, routes_of
+from src.controllers.openapi import openapi_document
+
+from .corner_shop import Shop, Street
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return app.openapi()
+
+
+@pytest.fixture(scope="module")
+def shop_document() -> Json:
+    return openapi_document([Shop, Street])
+
+
+def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method.upper(), operation
+
+
+def all_routes() -> list[Route]:
+    return [route for controller in app.CONTROLLERS for route in routes_of(controller)]
+
+
+def test_it_is_valid_openapi_3_1(document: Json, shop_document: Json) -> None:
+    for each in (document, shop_document):
+        assert each["openapi"].startswith("3.1")
+        assert [str(error) for error in OpenAPIV31SpecValidator(each).iter_errors()] == []
+
+
+def test_every_route_is_described_and_nothing_else(document: Json) -> None:
+    described = {(method, path) for path, method, _ in operations(document)}
+    assert described == {(route.method, PREFIX + route.path) for route in all_routes()}
+    assert len(described) >= 25
+
+
+def test_operation_ids_are_unique_and_every_operation_has_words(document: Json) -> None:
+    ids = [operation["operationId"] for *_, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+    assert all(operation["summary"].endswith(".") for *_, operation in operations(document))
+
+
+def test_what_needs_a_token_says_so(document: Json) -> None:
+    public = {(route.method, PREFIX + route.path) for route in all_routes() if route.access == "public"}
+    for path, method, operation in operations(document):
+        signed_in = (method, path) not in public
+        assert operation["security"] == ([{"bearer": []}] if signed_in else [])
+        assert not signed_in or "401" in operation["responses"]
+
+
+def test_every_refusal_is_a_problem_with_an_example_of_its_code(document: Json) -> None:
+    for name, response in document["components"]["responses"].items():
+        content = response["content"]["application/problem+json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert set(content["examples"]) == set(name.split("-or-"))
+        for code, example in content["examples"].items():
+            assert example["value"]["code"] == code
+    assert {"Retry-After", "RateLimit-Reset"} <= set(document["components"]["responses"]["rate_limited"]["headers"])
+
+
+def test_a_query_is_described_parameter_by_parameter(shop_document: Json) -> None:
+    operation = shop_document["paths"]["/api/v1/shelves"]["get"]
+    assert {parameter["name"]: parameter["schema"].get("type") for parameter in operation["parameters"]} == {
+        "limit": "integer",
+        "near": "string",
+        "open": "boolean",
+    }
+    limit = operation["parameters"][0]["schema"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 50)
+    assert "Shelf" not in shop_document["components"]["schemas"]
+
+
+def test_a_body_is_closed_to_unknown_fields(shop_document: Json) -> None:
+    schema = shop_document["components"]["schemas"]["Order"]
+    assert (schema["additionalProperties"], schema["required"]) == (False, ["what"])
+    paths = shop_document["paths"]
+    assert paths["/api/v1/orders"]["post"]["requestBody"]["required"] is True
+    assert paths["/api/v1/orders/{order_id}"]["delete"]["requestBody"]["required"] is False
+
+
+def test_every_success_is_described_with_its_body(shop_document: Json) -> None:
+    order = shop_document["paths"]["/api/v1/orders"]["post"]
+    assert order["description"] == "What is ordered twice is delivered once."
+    assert order["responses"]["200"]["description"] == "It was ordered before."
+    for status in ("200", "201"):
+        schema = order["responses"][status]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Receipt"}
+    assert "content" not in shop_document["paths"]["/api/v1/orders/{order_id}"]["delete"]["responses"]["204"]
+
+
+def test_generic_pages_have_names_that_read(document: Json) -> None:
+    names = document["components"]["schemas"]
+    assert "FriendPage" in names
+    assert not [name for name in names if name.endswith("_")]
