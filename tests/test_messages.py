@@ -1,6 +1,7 @@
 """A first conversation: stored once, numbered without holes, acknowledged after the commit, heard by the other."""
 
 import asyncio
+import json
 import unicodedata
 from typing import Any
 from uuid import uuid4
@@ -142,8 +143,12 @@ async def test_text_is_trimmed_and_composed(anna: Person, room_id: str) -> None:
 
 
 async def test_five_thousand_characters_fit_also_decomposed(anna: Person, room_id: str) -> None:
-    sent = await send(anna, room_id, unicodedata.normalize("NFD", "각" * 5000))
-    assert sent["text"] == "각" * 5000
+    body = json.dumps(
+        {"client_id": str(uuid4()), "text": unicodedata.normalize("NFD", "각" * 5000)}, ensure_ascii=False
+    )
+    headers = {"Content-Type": "application/json"}
+    sent = await anna.post(f"/rooms/{room_id}/messages", data=body.encode(), headers=headers, expect=201)
+    assert sent["message"]["text"] == "각" * 5000
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "각" * 5001, "nul \x00", "lone \ud800", None, 7, ["a"]])

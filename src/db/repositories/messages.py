@@ -15,7 +15,9 @@ _SENDER = (
     User.avatar.label("sender_avatar"),
     User.deleted_at.label("sender_deleted_at"),
 )
-_WITH_SENDER = select(*Message.__table__.columns, *_SENDER).outerjoin(User, User.id == Message.sender_id)
+_WITH_SENDER = (
+    select(*Message.__table__.columns, *_SENDER).select_from(Message).outerjoin(User, User.id == Message.sender_id)
+)
 _BY_CLIENT_ID = _WITH_SENDER.where(
     Message.room_id == bindparam("room_id"),
     Message.sender_id == bindparam("sender_id"),

@@ -21,6 +21,7 @@ _MINE = (
         Member.read_ordinal,
         Member.listed_at,
     )
+    .select_from(Room)
     .join(Member, Member.room_id == Room.id)
     .where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
 )
@@ -30,12 +31,14 @@ _MEMBERS = (
         *(getattr(User, name) for name in ("id", "nickname", "intro", "avatar", "deleted_at")),
         *(getattr(Member, name) for name in ("role", "read_seq", "joined_at", "listed_at")),
     )
+    .select_from(Member)
     .join(User, User.id == Member.user_id)
     .where(Member.room_id == bindparam("room_id"))
     .order_by(Member.joined_at, Member.user_id)
 )
 _UNREAD_TOTAL = (
     select(func.coalesce(func.sum(Room.last_ordinal - Member.read_ordinal), 0))
+    .select_from(Room)
     .join(Member, Member.room_id == Room.id)
     .where(Member.user_id == bindparam("user_id"), Member.listed_at.is_not(None))
 )
