@@ -88,7 +88,7 @@ SIGNED_IN = {
     ("DELETE", "/friends/{user_id}"): Expected(owner=404, friend=204, blocked=404, stranger=404),
     ("GET", "/blocks"): Expected(all=200),
     ("PUT", "/blocks/{user_id}"): Expected(all=204, owner=422),
-    ("DELETE", "/blocks/{user_id}"): Expected(all=204),
+    ("DELETE", "/blocks/{user_id}"): Expected(all=204, owner=404),
     ("POST", "/rooms"): Expected(
         owner=422, friend=200, blocked=403, stranger=201,
         body=lambda stage: {"kind": "direct", "user_id": stage.anna.id},
