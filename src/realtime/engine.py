@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .connections import Connection
 
 log: Final = logging.getLogger(__name__)
+METHODS: Final = ("GET", "POST", "OPTIONS")
 LARGE_RESPONSE: Final = 32 * 1024
 
 
@@ -75,6 +76,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         return response
 
     def _refusal(self, request: web.Request) -> tuple[int, str] | None:
+        if request.method not in METHODS:
+            return 405, "GET and POST are what this address answers."
         if "j" in request.query:
             return 400, "JSONP is not supported."
         if request.headers.get("Content-Encoding", "identity") != "identity":

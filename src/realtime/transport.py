@@ -175,7 +175,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
                 return websocket
         finally:
             self.upgrading = False
-        if self.busy or self.closing:
+        if self.busy or self.closed:
             self.end()
         else:
             await self._converse(websocket, request, writer)

@@ -51,7 +51,7 @@ class Ready(View):
 
 
 class Sessions:
-    """Tokens that read `<person>`, `<person>/<session>` or `<person>/<session>/<seconds to live>`, and a few that fail."""
+    """Tokens read `<person>`, `<person>/<session>` or `<person>/<session>/<seconds to live>`; a few names fail."""
 
     def __init__(self) -> None:
         self.asked = 0
