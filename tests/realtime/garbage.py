@@ -21,11 +21,39 @@ GOOD = [
     b"0{}",
 ]
 SPICE = [
-    b"[" * 2000, b"{" * 500, b'{"a":' * 300, b"NaN", b"-Infinity", b"1e999", b"\x00", b"\xff\xfe", b"\x1e", b'"\\ud800"',
-    b"9" * 400, b"-", b",", b'"', b"\\", b"]" * 50, b"null", b"/chat,", b"/" + b"n" * 300, b"b", b"bAAAA", b"4", b"42",
-    b"459999999999-", b'["connect",{"REMOTE_ADDR":"10.0.0.1"}]', b'["disconnect"]', b'["__class__"]', b'{"__proto__":{}}',
-    "ㅎㄱㄷ".encode(), b"\xf0\x9f\x91\x8b", b"x" * 5000, b'{"token":' + b'"t' * 3000,
-]  # fmt: skip
+    b"[" * 2000,
+    b"{" * 500,
+    b'{"a":' * 300,
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"\x00",
+    b"\xff\xfe",
+    b"\x1e",
+    b'"\\ud800"',
+    b"9" * 400,
+    b"-",
+    b",",
+    b'"',
+    b"\\",
+    b"]" * 50,
+    b"null",
+    b"/chat,",
+    b"/" + b"n" * 300,
+    b"b",
+    b"bAAAA",
+    b"4",
+    b"42",
+    b"459999999999-",
+    b'["connect",{"REMOTE_ADDR":"10.0.0.1"}]',
+    b'["disconnect"]',
+    b'["__class__"]',
+    b'{"__proto__":{}}',
+    "ㅎㄱㄷ".encode(),
+    b"\xf0\x9f\x91\x8b",
+    b"x" * 5000,
+    b'{"token":' + b'"t' * 3000,
+]
 
 
 def frames(seed: int) -> Iterator[bytes]:
@@ -55,18 +83,37 @@ def requests(seed: int, sid: str) -> Iterator[bytes]:
     """HTTP requests for `/socket.io/` as nobody should send them; `sid` is of a living connection."""
     dice = random.Random(seed)
     queries = [
-        "", "EIO=4", "EIO=3&transport=polling", "EIO=4&transport=polling", "EIO=4&transport=websocket", "EIO=4&transport=x",
-        "EIO=4&transport=polling&j=1", "EIO=4&transport=polling&sid=nobody", f"EIO=4&transport=websocket&sid={sid}",
-        f"EIO=4&transport=polling&sid={sid}", f"EIO=4&sid={sid}&sid={sid}&transport=polling&transport=websocket",
-        "EIO=4&transport=polling&sid=" + "%00" * 50, "EIO=%ff&transport=%ff", "&=&=&" * 100, "EIO=4&transport=polling&sid=",
-    ]  # fmt: skip
+        "",
+        "EIO=4",
+        "EIO=3&transport=polling",
+        "EIO=4&transport=polling",
+        "EIO=4&transport=websocket",
+        "EIO=4&transport=x",
+        "EIO=4&transport=polling&j=1",
+        "EIO=4&transport=polling&sid=nobody",
+        f"EIO=4&transport=websocket&sid={sid}",
+        f"EIO=4&transport=polling&sid={sid}",
+        f"EIO=4&sid={sid}&sid={sid}&transport=polling&transport=websocket",
+        "EIO=4&transport=polling&sid=" + "%00" * 50,
+        "EIO=%ff&transport=%ff",
+        "&=&=&" * 100,
+        "EIO=4&transport=polling&sid=",
+    ]
     headers = [
-        b"", b"Upgrade: websocket\r\n", b"Upgrade: websocket\r\nConnection: upgrade\r\n", b"Origin: null\r\n",
+        b"",
+        b"Upgrade: websocket\r\n",
+        b"Upgrade: websocket\r\nConnection: upgrade\r\n",
+        b"Origin: null\r\n",
         b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n",
         b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 99\r\n",
-        b"Content-Encoding: gzip\r\n", b"X-Forwarded-For: ,,,;;\r\n", b"Content-Length: 5\r\n", b"Content-Length: -1\r\n",
-        b"Transfer-Encoding: chunked\r\n", b"Content-Length: 99999999\r\n", b"Cookie: " + b"c" * 4000 + b"\r\n",
-    ]  # fmt: skip
+        b"Content-Encoding: gzip\r\n",
+        b"X-Forwarded-For: ,,,;;\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: -1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Content-Length: 99999999\r\n",
+        b"Cookie: " + b"c" * 4000 + b"\r\n",
+    ]
     made = frames(seed)
     while True:
         method = dice.choice(
