@@ -52,6 +52,7 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.getLogger("aiohttp.server").addFilter(_not_of_a_clients_making)
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns in a client's own words, at each upgrade
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold if threshold == logging.DEBUG else max(threshold, logging.WARNING))
