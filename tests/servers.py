@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -76,7 +77,8 @@ def postgres() -> Iterator[Postgres]:
             raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
         options = [f"-c{name}={value}" for name, value in POSTGRES_OPTIONS.items()]
         server = Postgres(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-        with running([binaries / "postgres", "-D", data, "-p", str(port), *options], home, **account) as process:
+        command = [binaries / "postgres", "-D", data, "-p", str(port), *options]
+        with running(command, home, signal.SIGQUIT, **account) as process:  # at once: nobody needs the data any more
             until(process, lambda: server.execute("SELECT 1"), (OSError, asyncpg.PostgresError), home)
             yield server
 
@@ -98,8 +100,10 @@ def valkey() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running(command: list[Any], home: Path, **account: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process for as long as the `with` lasts; what it says goes to `home/log`."""
+def running(
+    command: list[Any], home: Path, end: signal.Signals = signal.SIGTERM, **account: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for as long as the `with` lasts; what it says goes to `home/log`. `end` is the signal that ends it."""
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **account
@@ -107,7 +111,7 @@ def running(command: list[Any], home: Path, **account: Any) -> Iterator[subproce
     try:
         yield process
     finally:
-        process.send_signal(2)  # PostgreSQL's fast shutdown, which does not wait for its clients
+        process.send_signal(end)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
