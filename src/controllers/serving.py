@@ -1,5 +1,6 @@
 """Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
@@ -39,13 +40,26 @@ def mount(
 
     `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired.
     """
+    handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     for controller in controllers:
         for declared in routes_of(type(controller)):
             handler = _handler(declared, controller, authenticate, throttle, settings)
-            path = PREFIX + declared.path
-            app.router.add_route(declared.method, path, handler)
-            if declared.method == "GET":
-                app.router.add_route("HEAD", path, handler)
+            handlers[PREFIX + declared.path][declared.method] = handler
+    for path, methods in handlers.items():
+        resource = app.router.add_resource(path)
+        for method, handler in methods.items():
+            resource.add_route(method, handler)
+        if "GET" in methods:
+            resource.add_route("HEAD", methods["GET"])
+        # Else `PATCH /friends/requests` would be taken for `PATCH /friends/{user_id}`.
+        resource.add_route("*", _other_methods_refused({*methods, *({"HEAD"} if "GET" in methods else ())}))
+
+
+def _other_methods_refused(allowed: set[str]) -> Handler:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+    return refuse
 
 
 def _handler(

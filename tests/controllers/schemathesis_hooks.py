@@ -1,0 +1,79 @@
+"""How schemathesis calls the service: as Anna, who knows some people and has a room.
+
+Loaded by schemathesis in its own process; tests/controllers/test_schemathesis.py gives the environment.
+"""
+
+import os
+import unicodedata
+from typing import Any
+
+import requests
+import schemathesis
+
+SERVICE = os.environ["CHATTY_TEST_URL"]
+LOGIN = {"email": os.environ["CHATTY_TEST_EMAIL"], "password": os.environ["CHATTY_TEST_PASSWORD"], "session": "token"}
+KNOWN = {"user_id": os.environ["CHATTY_TEST_USERS"].split(","), "room_id": [os.environ["CHATTY_TEST_ROOM"]]}
+SIGNS_OUT = "/api/v1/auth/logout"
+POSITIONS = ("before_seq", "after_seq", "around_seq")
+
+
+def signed_in() -> str:
+    response = requests.post(f"{SERVICE}/api/v1/auth/login", json=LOGIN, timeout=10)
+    return str(response.json()["access_token"])
+
+
+@schemathesis.auth().skip_for(path=SIGNS_OUT)
+class AsAnna:
+    def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
+        return signed_in()
+
+    def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(path=SIGNS_OUT)
+class AsAnnaAnewEachTime(AsAnna):
+    """Logging out ends the session: each call of it has one of its own, so that the others go on."""
+
+
+@schemathesis.hook
+def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
+    """Lengths count after normalising and trimming: leave out texts that this makes longer or shorter."""
+    return not isinstance(body, dict) or all(_keeps_its_length(value) for value in body.values())
+
+
+@schemathesis.hook
+def filter_query(context: schemathesis.HookContext, query: Any) -> bool:
+    return not isinstance(query, dict) or all(_keeps_its_length(value) for value in query.values())
+
+
+def _keeps_its_length(value: Any) -> bool:
+    return not isinstance(value, str) or len(unicodedata.normalize("NFKC", value).strip()) == len(value)
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+    """Of cases meant to be valid: keep the rules that JSON Schema cannot say, and let most ids be known ones."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    query = dict(case.query or {})
+    query.pop("cursor", None)  # a cursor is opaque: only the service makes valid ones
+    for position in [name for name in POSITIONS if name in query][1:]:
+        del query[position]
+    case.query = {name: _plain(value) for name, value in query.items()}
+    case.path_parameters = {name: _known(name, value) for name, value in (case.path_parameters or {}).items()}
+    if isinstance(case.body, dict):
+        case.body = {name: _plain(_known(name, value)) for name, value in case.body.items()}
+
+
+def _known(name: str, value: Any) -> Any:
+    """Somebody or something that Anna knows, and now and then what was generated: nobody and nothing."""
+    choices = [*KNOWN.get(name, []), value]
+    return choices[ord(str(value)[0]) % len(choices)] if name in KNOWN else value
+
+
+def _plain(value: Any) -> Any:
+    """Text without what we refuse in it: control and direction characters, and nothing to be seen."""
+    if not isinstance(value, str):
+        return value
+    return "".join("x" if unicodedata.category(char)[0] in "CMZ" else char for char in value)

@@ -1,0 +1,62 @@
+"""schemathesis, against the whole running service: every operation of the OpenAPI document, every check it has."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from src import app
+from src.controllers.api import routes_of
+from tests.cast import Cast, Service
+
+HERE = Path(__file__).parent
+EXAMPLES = 50
+PATIENCE_SECONDS = 900
+
+
+@pytest.fixture
+async def environment(service: Service, cast: Cast) -> dict[str, str]:
+    """Who the calls are made as, and whom and what they know."""
+    anna, boris, mallory, hong = [await cast.join(name) for name in ("Anna", "Boris", "Mallory", "홍길동")]
+    await anna.post("/friends/requests", {"user_id": boris.id})
+    await boris.post(f"/friends/requests/{anna.id}/accept")
+    await hong.post("/friends/requests", {"user_id": anna.id})
+    room = await anna.post("/rooms", {"kind": "direct", "user_id": boris.id})
+    return os.environ | {
+        "SCHEMATHESIS_HOOKS": "tests.controllers.schemathesis_hooks",
+        "CHATTY_TEST_URL": service.url,
+        "CHATTY_TEST_EMAIL": anna.email,
+        "CHATTY_TEST_PASSWORD": anna.password,
+        "CHATTY_TEST_USERS": ",".join(person.id for person in (boris, mallory, hong)),
+        "CHATTY_TEST_ROOM": room["id"],
+    }
+
+
+async def test_the_service_keeps_its_contract_whatever_is_sent(
+    service: Service, environment: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "schemathesis.txt"
+    schema = f"{service.url}/api/v1/openapi.json"
+    options = ["--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "1", "--continue-on-failure"]
+    with output.open("w") as out:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("schemathesis"),
+            *("--config-file", HERE / "schemathesis.toml", "run", schema, *options),
+            env=environment,
+            cwd=HERE.parent.parent,
+            stdout=out,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
+        finally:
+            if process.returncode is None:
+                process.kill()
+    told = output.read_text()
+    assert process.returncode == 0, told
+    operations = sum(len(routes_of(controller)) for controller in app.CONTROLLERS)
+    assert f"Tested: {operations}" in told
+    assert int(re.findall(r"(\d+) generated, \1 passed", told)[0]) >= operations * EXAMPLES
