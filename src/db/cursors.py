@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+
 from ..errors import FieldError, Invalid
 from .rows import Row
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -40,7 +40,8 @@ class Database:
     """One database, SQLite or PostgreSQL, behind one interface.
 
     `url` is an SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`); `publish` gets the events of each
-    committed transaction. Raises `Unavailable` when the database cannot be reached, is too busy or lost the connection (after which the outcome of a transaction is unknown), `Conflict` when a constraint refuses.
+    committed transaction. Raises `Unavailable` when the database cannot be reached, is too busy or lost the connection
+    (after which the outcome of a transaction is unknown), `Conflict` when a constraint refuses.
     """
 
     def __init__(self, url: str, publish: Publish) -> None:
@@ -105,7 +106,10 @@ class Database:
         """The migration that the database is at, or None if it was never migrated."""
         with _translated():
             async with self._once.connect() as connection:
-                return await connection.scalar(text("SELECT version_num FROM alembic_version"))
+                if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+                    return None
+                version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+                return str(version) if version else None
 
     async def close(self) -> None:
         if self._shared is not None:
