@@ -143,7 +143,9 @@ class SocketEdge:
         if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= MAX_TOKEN_BYTES:
             raise Unauthorized('Connect with auth {"token": <access token>}.')
         try:
-            return await self._authenticate(token)
+            viewer = await self._authenticate(token)
+            await self._throttle.hit("connect", str(viewer.user_id))
+            return viewer
         except Exception as error:
             raise self._explained(error) from error
 
@@ -168,12 +170,14 @@ class SocketEdge:
         return orjson.dumps(acknowledgement(error))
 
     async def _handle(self, caller: Caller, event: str, args: list[Any]) -> BaseModel | None:
+        person = str(caller.viewer.user_id)
+        await self._throttle.hit("events", person)
         known = self._routes[caller.namespace].get(event)
         if known is None:
             raise UnknownEvent
         route, method = known
         if route.limit:
-            await self._throttle.hit(route.limit, str(caller.viewer.user_id))
+            await self._throttle.hit(route.limit, person)
         result: BaseModel | None = await method(caller, _payload(route.payload, args))
         return result
 

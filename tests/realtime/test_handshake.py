@@ -154,3 +154,35 @@ async def test_a_websocket_is_never_compressed(stage: Stage) -> None:
     socket = await stage.http.ws_connect(path, compress=15)
     assert socket.compress == 0
     assert socket._response.headers.get("Sec-WebSocket-Extensions") is None
+
+
+async def test_a_message_may_have_64_kib_and_no_more(stage: Stage) -> None:
+    wire = await stage.join()
+    frame = '42/chat,1["echo",{"text":"%s"}]'
+    await wire.send(frame % ("x" * (65536 - len(frame) + 2)))
+    assert (await wire.acknowledged(1))["ok"] is True
+    await wire.send(frame % ("x" * (65536 - len(frame) + 3)))
+    assert await wire.ended() == []
+    assert wire.socket.close_code == 1009
+    assert len(stage.chat.log) == 1
+    await stage.until_empty()
+
+
+async def test_a_message_may_come_in_fragments_with_pings_in_between(stage: Stage) -> None:
+    wire = await stage.join()
+    tcp = wire.socket._response.connection.transport
+    first, rest = b'42/chat,1["ec', b'ho",{"text":"whole"}]'
+    tcp.write(b"\x01" + bytes([0x80 | len(first)]) + b"\0\0\0\0" + first)
+    await wire.socket.ping()
+    tcp.write(b"\x80" + bytes([0x80 | len(rest)]) + b"\0\0\0\0" + rest)
+    assert await wire.acknowledged(1) == {"ok": True, "text": "whole"}
+
+
+async def test_a_connection_cut_in_the_middle_of_a_frame_is_let_go(stage: Stage) -> None:
+    wire = await stage.join()
+    tcp = wire.socket._response.connection.transport
+    tcp.write(b"\x81\xfe\xff\xff\0\0\0\0" + b'42/chat,1["echo"')
+    await asyncio.sleep(0.05)
+    tcp.abort()
+    await stage.until_empty()
+    assert stage.chat.gone == stage.chat.here
