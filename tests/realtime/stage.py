@@ -84,8 +84,13 @@ class Chat:
         self.here: list[str] = []
         self.gone: list[str] = []
         self.cancelled = 0
+        self.asked_to_greet = 0
+        self.failure: Exception | None = None
 
     async def greet(self, caller: Caller) -> None:
+        self.asked_to_greet += 1
+        if self.failure:
+            raise self.failure
         await self.greeting.wait()
         caller.send("ready", Ready(name=caller.connection_id))
         self.here.append(caller.connection_id)

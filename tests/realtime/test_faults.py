@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from src.errors import Blocked
 from src.realtime.limits import Limits
 
 from .conftest import StartStage
@@ -90,6 +91,21 @@ async def test_e2_e3_nobody_hears_a_broadcast_before_they_are_authenticated(stag
     await broken.send("41/notifications,")
     await broken.send('42/chat,1["echo",{}]')
     assert (await broken.read()).startswith("43/chat,1[")
+
+
+@pytest.mark.parametrize("failure", [TypeError("no auth"), RuntimeError("broken"), Blocked(), TimeoutError()])
+async def test_e3_a_greeting_that_fails_ends_the_connection_and_is_not_tried_twice(
+    stage: Stage, failure: Exception
+) -> None:
+    stage.chat.failure = failure
+    wire = await stage.websocket()
+    await wire.send('40/chat,{"token":"anna"}')
+    await wire.send('42/chat,1["echo",{"text":"hello"}]')
+    packets = await wire.ended()
+    assert len(packets) <= 1  # the CONNECT, unless the end overtook it
+    assert stage.chat.asked_to_greet == 1
+    assert stage.chat.log == stage.chat.gone == []
+    await stage.until_empty()
 
 
 async def test_e8_a_kicked_client_is_told_and_its_transport_aborted(stage: Stage) -> None:
