@@ -151,9 +151,19 @@ def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
     """One writer, since SQLite has one anyway, and some readers."""
     path = url.partition(":///")[2]
     writer = create_async_engine(
-        url, async_creator=partial(sqlite.connect, path, read_only=False), pool_size=1, max_overflow=0, pool_timeout=5
+        url,
+        async_creator=partial(sqlite.connect, path, read_only=False),
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=5,
+        hide_parameters=True,
     )
     reader = create_async_engine(
-        url, async_creator=partial(sqlite.connect, path, read_only=True), pool_size=8, max_overflow=8, pool_timeout=5
+        url,
+        async_creator=partial(sqlite.connect, path, read_only=True),
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=5,
+        hide_parameters=True,
     )
     return writer, reader

@@ -29,6 +29,7 @@ def engine(url: str) -> AsyncEngine:
         pool_size=POOL_SIZE,
         max_overflow=OVERFLOW,
         pool_timeout=5,
+        hide_parameters=True,  # an error in the log names no person
         connect_args={"timeout": 5, "command_timeout": 20, "server_settings": _SERVER_SETTINGS},
     )
     event.listen(made.sync_engine, "checkout", _refuse_dead_connection)
