@@ -67,10 +67,10 @@ def _not_of_a_clients_making(record: logging.LogRecord) -> bool:
 def exception_without_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace `exc_info` by `exception`: the frames of the whole chain, the classes, and words without data."""
     info = event.pop("exc_info", None)
-    error = info if isinstance(info, BaseException) else (info or (None, None))[1] if isinstance(info, tuple) else None
     if info is True:
-        error = sys.exc_info()[1]
-    if error is not None:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
         event["exception"] = "\n".join(_told(error))
     return event
 
