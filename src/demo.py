@@ -97,10 +97,10 @@ class Demo:
     async def _join(self, name: str, nickname: str) -> UUID:
         wanted = Register(email=_email(name), password=PASSWORD, nickname=nickname, session="token")
         try:
-            session = await self._parts.accounts.register(wanted, HERE)
+            started = await self._parts.accounts.register(wanted, HERE)
         except EmailTaken:
-            session = await self._parts.accounts.login(Login(email=_email(name), password=PASSWORD), HERE)
-        return session.user.id
+            started = await self._parts.accounts.login(Login(email=_email(name), password=PASSWORD), HERE)
+        return started.session.user.id
 
     async def _befriend(self, one: str, other: str) -> None:
         """Both ask: whoever comes second makes it a friendship."""

@@ -71,8 +71,8 @@ class Recovery:
         await self._passwords.refuse_common(new_password, [row.email, row.nickname], "new_password")
         password_hash = await self._passwords.hash(new_password)
         async with self._database.transaction() as tx:
+            user = await tx.users.lock(row.id)
             used = await tx.email_tokens.use(digest, "reset", moment)
-            user = await tx.users.lock(used.user_id) if used else None
             if used is None or user is None:
                 raise Gone("This link has been used, has expired, or never was.")
             await tx.users.set_password(user.id, password_hash)
