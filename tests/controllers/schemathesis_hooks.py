@@ -63,13 +63,17 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     case.query = {name: _plain(value) for name, value in query.items()}
     case.path_parameters = {name: _known(name, value) for name, value in (case.path_parameters or {}).items()}
     if isinstance(case.body, dict):
-        case.body = {name: _plain(_known(name, value)) for name, value in case.body.items()}
+        case.body = {name: _hard_to_guess(name, _plain(_known(name, value))) for name, value in case.body.items()}
 
 
 def _known(name: str, value: Any) -> Any:
     """Somebody or something that Anna knows, and now and then what was generated: nobody and nothing."""
     choices = [*KNOWN.get(name, []), value]
     return choices[ord(str(value)[0]) % len(choices)] if name in KNOWN else value
+
+
+def _hard_to_guess(name: str, value: Any) -> Any:
+    return value[:200] + "~강릉" if name in ("password", "new_password") and isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:
