@@ -112,6 +112,7 @@ async def test_e8_a_kicked_client_is_told_and_its_transport_aborted(stage: Stage
     wire = await stage.join("anna/1")
     other = await stage.join("anna/2")
     stage.connections.close_session(person("anna/1"))
+    stage.broadcast("secret", "for the other")
     await wire.send('40/chat,{"token":"anna/1"}')
     await wire.send('42/chat,1["echo",{"text":"too late"}]')
     assert await wire.ended() == ["41/chat,"]

@@ -3,9 +3,14 @@
 import asyncio
 import gc
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
+from src.realtime.frames import Frame
 from src.realtime.limits import UNCAPPED, Limits
 from src.realtime.outbox import CHUNK_BYTES, Outbox
 
@@ -88,6 +93,23 @@ async def test_e6_a_polling_client_that_does_not_poll_is_cut(start_stage: StartS
     assert stage.open_transports == 0
     with pytest.raises(ConnectionError):
         await poller.get()
+
+
+async def test_what_waited_goes_before_what_comes_now() -> None:
+    written: list[bytes] = []
+
+    async def drain() -> None:
+        pass
+
+    tcp = SimpleNamespace(write=written.append, is_closing=lambda: False)
+    request = SimpleNamespace(transport=tcp, protocol=SimpleNamespace(writing_paused=False))
+    outbox = Outbox(UNCAPPED, lambda: None)
+    outbox.push(Frame(b"first"))
+    outbox.attach(cast(web.Request, request), cast(AbstractStreamWriter, SimpleNamespace(drain=drain)))
+    outbox.push(Frame(b"second"))
+    await asyncio.sleep(0.01)
+    outbox.push(Frame(b"third"))
+    assert b"".join(written) == b"\x81\x05first\x81\x06second\x81\x05third"
 
 
 async def test_a_single_large_frame_is_no_overflow(stage: Stage) -> None:
