@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from src.clock import now
 from src.db.models import Session
+from src.db.repositories.users import Users
 from src.errors import Unauthorized
 from src.events import SessionsEnded
 from src.services.tokens import Tokens
@@ -46,8 +47,18 @@ class TestRefreshing:
         assert cookie_in(answer) != first
         assert "HttpOnly" in answer.headers["Set-Cookie"] and "SameSite=Strict" in answer.headers["Set-Cookie"]
 
-    async def test_of_twenty_that_race_all_get_the_same_usable_token(self, cast: Cast, service: Service) -> None:
+    async def test_of_twenty_that_race_all_get_the_same_usable_token(
+        self, cast: Cast, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         anna = await cast.join("Anna")
+        honest = Users.me_row
+
+        async def slow(users: Users, user_id: UUID) -> Any:
+            """Between finding the session and renewing it: time for all others to come in between."""
+            await asyncio.sleep(0.05)
+            return await honest(users, user_id)
+
+        monkeypatch.setattr(Users, "me_row", slow)
         sessions = await asyncio.gather(*(renewed(anna, anna.refresh_token) for _ in range(20)))
         assert len({session["refresh_token"] for session in sessions}) == 1
         token = sessions[0]["refresh_token"]

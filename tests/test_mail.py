@@ -214,6 +214,17 @@ async def test_two_workers_send_each_mail_once(db: Database, postbox: Postbox) -
     )
 
 
+async def test_two_nodes_that_look_at_once_lease_different_rows(db: Database, settings: Settings) -> None:
+    if settings.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    for number in range(4):
+        await person(db, f"anna{number}@example.com")
+    until = now() + timedelta(minutes=1)
+    async with db.transaction() as here, db.transaction() as there:
+        mine, theirs = await here.outbox.lease(3, now(), until), await there.outbox.lease(3, now(), until)
+    assert (len(mine), len(theirs)) == (3, 1) and not {row.id for row in mine} & {row.id for row in theirs}
+
+
 async def test_the_worker_outlives_what_nobody_foresaw(db: Database, postbox: Postbox) -> None:
     async with db.transaction() as tx:
         await tx.outbox.add("unknown", {}, now())
