@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..models import Installation, Member, Room, User
+from ..rows import Row
 
 _MINE = (
     select(
@@ -56,15 +56,15 @@ class Rooms:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def joined_by(self, user_id: UUID, room_id: UUID) -> Row[Any] | None:
+    async def joined_by(self, user_id: UUID, room_id: UUID) -> Row | None:
         """The room and this person's membership in it, or None if they are not in it."""
         return (await self._connection.execute(_MINE, {"room_id": room_id, "user_id": user_id})).one_or_none()
 
-    async def joined_by_and_locked(self, user_id: UUID, room_id: UUID) -> Row[Any] | None:
+    async def joined_by_and_locked(self, user_id: UUID, room_id: UUID) -> Row | None:
         """The same, with the room's row locked until COMMIT: nobody else adds a line or changes the room."""
         return (await self._connection.execute(_MINE_LOCKED, {"room_id": room_id, "user_id": user_id})).one_or_none()
 
-    async def members(self, room_id: UUID) -> Sequence[Row[Any]]:
+    async def members(self, room_id: UUID) -> Sequence[Row]:
         """Everybody in the room, with who they are."""
         return (await self._connection.execute(_MEMBERS, {"room_id": room_id})).all()
 
@@ -100,7 +100,7 @@ class Rooms:
             .values(listed_at=at)
         )
 
-    async def next_line(self, room_id: UUID) -> Row[Any]:
+    async def next_line(self, room_id: UUID) -> Row:
         """Count the room up by one line that can be unread; its `last_seq`, `rev` and `last_ordinal` are the line's."""
         return (await self._connection.execute(_NEXT_LINE, {"the_room": room_id})).one()
 
