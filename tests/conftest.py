@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes the better part of a minute; leave it out with -m 'not slow'")
     config.addinivalue_line("markers", "one_database: the database makes no difference here, so one is enough")
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 import subprocess
@@ -12,6 +13,8 @@ from src.db import migrate
 
 ROOT = Path(__file__).parent.parent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +28,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", work, source)
     run(sys.executable, "-m", "venv", "--without-pip", work / "venv")
     programs = work / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    install = *pip(programs), "install", "-qq", "--no-compile", "--disable-pip-version-check"
+    install = *pip(programs), "install", "-qq", "--disable-pip-version-check"
     run(*install, "--require-hashes", "-r", ROOT / "requirements.txt")
     run(*install, "--no-deps", work / f"chatty-{__version__}-py3-none-any.whl")
     return programs
@@ -41,6 +44,11 @@ def test_the_installed_command_makes_a_fresh_database(installed: Path, tmp_path:
     with sqlite3.connect(tmp_path / "data" / "chatty.db") as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(migrate.newest(),)]
     database.close()
+
+
+@pytest.mark.parametrize("contract", ["openapi", "asyncapi"])
+def test_the_installed_command_prints_its_contracts(installed: Path, tmp_path: Path, contract: str) -> None:
+    assert json.loads(run(installed / "chatty", contract, directory=tmp_path))[contract].startswith("3.1.")
 
 
 def test_the_wheel_asks_for_no_more_than_is_locked(installed: Path) -> None:
