@@ -31,9 +31,7 @@ class ChatNamespace:
     @on("send_message", limit="messages")
     async def send_message(self, caller: Caller, payload: SendMessage) -> Sent:
         """Send a message. Sending the same `client_id` again stores nothing and answers the original."""
-        return await self._messages.send(
-            caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id
-        )
+        return await self._messages.send(caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id)
 
     @on("refresh_session")
     async def refresh_session(self, caller: Caller, payload: RefreshSession) -> SessionRefreshed:
