@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from ..events import Event
+
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Sequence[object]], None]
+Listener = Callable[[Sequence[Event]], None]
 
 
 class Bus:
@@ -18,7 +20,7 @@ class Bus:
         """Call `listener` with the events of each transaction, in the order in which they were announced."""
         self._listeners.append(listener)
 
-    def publish(self, events: Sequence[object]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
         """Tell every listener. Never raises: what is committed stays committed, a lost hint is recovered by `sync`."""
         for listener in self._listeners:
             try:
