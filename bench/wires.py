@@ -1,4 +1,4 @@
-"""Raw WebSocket clients for the benchmarks: they cost the load generator little, so that the server is what is measured."""
+"""Raw WebSocket clients for the benchmarks: they cost the load generator little, so that the server is measured."""
 
 import asyncio
 import json
@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 HANDSHAKE = (
-    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: bench\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 
@@ -85,7 +86,7 @@ class Wire(asyncio.Protocol):
 
 
 async def emit_for(wires: Sequence[Wire], event: bytes, seconds: float, in_flight: int) -> list[float]:
-    """Emit `event` (`["name",{…}]`) over all wires, `in_flight` at a time each, for so long; the latencies in seconds."""
+    """Emit `event` (`["name",{…}]`) over all wires, `in_flight` at a time each, so long; latencies in seconds."""
     latencies: list[float] = []
     until = time.perf_counter() + seconds
     frame = masked(b"42/chat,0" + event)
@@ -94,9 +95,7 @@ async def emit_for(wires: Sequence[Wire], event: bytes, seconds: float, in_fligh
     return latencies
 
 
-def _drive(
-    wire: Wire, frame: bytes, until: float, in_flight: int, latencies: list[float]
-) -> "asyncio.Future[None]":
+def _drive(wire: Wire, frame: bytes, until: float, in_flight: int, latencies: list[float]) -> "asyncio.Future[None]":
     done = asyncio.get_running_loop().create_future()
     asked: list[float] = []
 

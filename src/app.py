@@ -67,6 +67,7 @@ class Parts:
     throttle: Throttle
     tokens: Tokens
     sessions: Sessions
+    passwords: Passwords
     accounts: Accounts
     recovery: Recovery
     outbox: OutboxWorker
@@ -100,6 +101,7 @@ def build(settings: Settings) -> Parts:
         throttle=throttle,
         tokens=tokens,
         sessions=sessions,
+        passwords=passwords,
         accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),
         recovery=Recovery(database, passwords, sessions, throttle, outbox.wake),
         outbox=outbox,
@@ -180,6 +182,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         stack.push_async_callback(parts.throttle.close)
+        stack.callback(parts.passwords.close)
         for work in (parts.sessions.watch(), parts.presence.run(), parts.outbox.run(), housekeeping.run()):
             stack.push_async_callback(_cancel, asyncio.create_task(_supervised(work)))
         yield

@@ -36,8 +36,14 @@ async def test_a_room_shows_who_is_in_it_and_what_is_mine(cast: Cast) -> None:
     assert room["member_count"] == 2
     assert (room["last_seq"], room["rev"], room["last_message"], room["notice"]) == (0, 0, None, None)
     assert room["me"] == {
-        "role": "member", "read_seq": 0, "unread_count": 0, "muted_until": None, "pinned": False, "alias": None, "first_seq": 1,
-    }  # fmt: skip
+        "role": "member",
+        "read_seq": 0,
+        "unread_count": 0,
+        "muted_until": None,
+        "pinned": False,
+        "alias": None,
+        "first_seq": 1,
+    }
 
 
 async def test_a_stranger_cannot_tell_that_the_room_exists(cast: Cast) -> None:

@@ -49,7 +49,7 @@ class Base(DeclarativeBase):
 
 
 class Installation(Base):
-    """One row. `epoch` names this database's history: a restore from a backup begins a new one (contract §7, `sync`)."""
+    """One row. `epoch` names this database's history: a restore from a backup begins a new one (contract §7)."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

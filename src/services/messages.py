@@ -75,9 +75,7 @@ class Messages:
             created_at=now(),
         )
         await tx.rooms.set_read(room_id, author_id, line.last_seq, line.last_ordinal)
-        stored = await tx.messages.at(room_id, line.last_seq)
-        assert stored is not None
-        return message_view(stored)
+        return message_view(await tx.messages.at(room_id, line.last_seq))
 
     async def _list_for_all(self, tx: Transaction, room_id: UUID, members: Sequence[Row]) -> None:
         """A direct room comes into the list of whoever has it not, with its first message."""

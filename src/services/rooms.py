@@ -32,7 +32,6 @@ class Rooms:
                 raise Blocked
             made = await tx.rooms.add_direct(new_id(), low_id, high_id, now())
             room_id = await tx.rooms.direct_room_of(low_id, high_id)
-            assert room_id is not None
             return await self._listed(tx, user_id, room_id), made
 
     async def one(self, user_id: UUID, room_id: UUID) -> Room:
@@ -56,5 +55,6 @@ async def room_as_seen_by(reads: Repositories, user_id: UUID, room_id: UUID) -> 
     mine = await reads.rooms.joined_by(user_id, room_id)
     if mine is None:
         raise NotFound
-    last = await reads.messages.at(room_id, mine.last_seq) if mine.last_seq >= mine.first_seq else None
-    return room_view(mine, await reads.rooms.members(room_id), message_view(last) if last else None)
+    readable = mine.last_seq >= mine.first_seq
+    last = message_view(await reads.messages.at(room_id, mine.last_seq)) if readable else None
+    return room_view(mine, await reads.rooms.members(room_id), last)

@@ -42,9 +42,9 @@ class Messages:
         key = {"room_id": room_id, "sender_id": sender_id, "client_id": client_id}
         return (await self._connection.execute(_BY_CLIENT_ID, key)).one_or_none()
 
-    async def at(self, room_id: UUID, seq: int) -> Row | None:
-        """The line with this number."""
-        return (await self._connection.execute(_AT, {"room_id": room_id, "seq": seq})).one_or_none()
+    async def at(self, room_id: UUID, seq: int) -> Row:
+        """The line with this number, from 1 to the room's `last_seq`."""
+        return (await self._connection.execute(_AT, {"room_id": room_id, "seq": seq})).one()
 
     async def before(self, room_id: UUID, seq: int, first_seq: int, limit: int) -> list[Row]:
         """At most `limit` lines below `seq`, down to `first_seq`, ascending: the nearest."""

@@ -68,9 +68,10 @@ class Rooms:
         """Everybody in the room, with who they are."""
         return (await self._connection.execute(_MEMBERS, {"room_id": room_id})).all()
 
-    async def direct_room_of(self, low_id: UUID, high_id: UUID) -> UUID | None:
-        """The room of this pair, if they have one."""
-        return await self._connection.scalar(select(Room.id).where(Room.low_id == low_id, Room.high_id == high_id))
+    async def direct_room_of(self, low_id: UUID, high_id: UUID) -> UUID:
+        """The room of this pair, who have one."""
+        room = select(Room.id).where(Room.low_id == low_id, Room.high_id == high_id)
+        return (await self._connection.execute(room)).scalar_one()
 
     async def add_direct(self, room_id: UUID, low_id: UUID, high_id: UUID, at: datetime) -> bool:
         """Add the room of this pair with both as members, listed for neither. False if they have one already."""
