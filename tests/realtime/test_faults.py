@@ -108,6 +108,15 @@ async def test_e3_a_greeting_that_fails_ends_the_connection_and_is_not_tried_twi
     await stage.until_empty()
 
 
+@pytest.mark.parametrize("namespace", ["/notifications", "/nowhere", "/"])
+async def test_an_event_to_a_namespace_that_was_not_joined_is_refused(stage: Stage, namespace: str) -> None:
+    wire = await stage.join("anna")
+    head = "" if namespace == "/" else namespace + ","
+    await wire.send(f'42{head}7["echo",{{"text":"hello"}}]')
+    assert '"code":"unauthorized"' in await wire.read()
+    assert stage.chat.log == []
+
+
 async def test_e8_a_kicked_client_is_told_and_its_transport_aborted(stage: Stage) -> None:
     wire = await stage.join("anna/1")
     other = await stage.join("anna/2")
@@ -204,8 +213,8 @@ async def test_nan_and_depth_are_refused_before_anything_sees_them(stage: Stage,
 
 async def test_e5_binary_is_refused_and_its_attachments_are_not_kept(stage: Stage) -> None:
     wire = await stage.join()
-    await wire.send('452-/chat,3["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
-    for _ in range(2):
+    await wire.send('4520-/chat,3["echo",{"_placeholder":true,"num":0}]')
+    for _ in range(20):
         await wire.socket.send_bytes(b"\x00" * 60000)
     assert (await wire.acknowledged(3))["error"]["code"] == "unsupported_type"
     assert (await wire.call("echo", {"text": "fine"}))["ok"] is True
@@ -275,9 +284,12 @@ async def test_a_shutdown_lets_an_event_be_answered_and_tells_the_client_to_come
     await wire.send('42/chat,1["wait",{"seconds":0.2}]')
     await asyncio.sleep(0.05)
     drain = asyncio.create_task(stage.server.drain())
+    await asyncio.sleep(0)
+    await wire.send('42/chat,2["echo",{"text":"too late, and not acknowledged"}]')
     packets = await wire.ended()
     await drain
     assert packets == ['43/chat,1[{"ok":true}]']
+    assert stage.chat.log == ["waited 0.2"]
     assert wire.socket.close_code == 1001
     async with stage.http.get("/socket.io/?EIO=4&transport=polling") as response:
         assert response.status == 503
