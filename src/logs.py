@@ -41,8 +41,8 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, _drop_nothings, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,  # a line costs every request
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
