@@ -3,16 +3,17 @@
 import random
 import re
 import unicodedata
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 
 from src.clock import now
 from src.db import cursors, names
 from src.db.ids import new_id
 from src.db.models import NameGram, User
-from src.db.repositories import people as people_repository
 from src.errors import Invalid
 from src.schemas.people import MePatch, PeopleQuery
 
@@ -196,14 +197,24 @@ class TestIndex:
 
     async def plan(self, house: House, viewer: UUID, q: str) -> str:
         """How the database answers; a PostgreSQL with so few people would rather read them all."""
+        asked: list[tuple[str, Any]] = []
         async with house.database.transaction() as tx:
-            dialect = tx._connection.dialect
             explain = "EXPLAIN QUERY PLAN "
-            if dialect.name == "postgresql":
+            if tx._connection.dialect.name == "postgresql":
                 explain = "EXPLAIN (COSTS OFF) "
                 await tx._connection.execute(text("ANALYZE"))
                 await tx._connection.execute(text("SET LOCAL enable_seqscan = off"))
-            literal = {"literal_binds": True, "render_postcompile": True}
-            sought = people_repository._found(viewer, q, None, 50).compile(dialect=dialect, compile_kwargs=literal)
-            rows = await tx._connection.exec_driver_sql(explain + str(sought))
+            connection = tx._connection.sync_connection
+            note = partial(_note, asked)
+            event.listen(connection, "before_cursor_execute", note)
+            await tx.people.found(viewer, q, None, 50)
+            event.remove(connection, "before_cursor_execute", note)
+            ((statement, parameters),) = asked
+            rows = await tx._connection.exec_driver_sql(explain + statement, parameters)
             return "\n".join(str(row[-1]) for row in rows)
+
+
+def _note(
+    asked: list[tuple[str, Any]], _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> None:
+    asked.append((statement, parameters))
