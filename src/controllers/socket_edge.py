@@ -163,7 +163,7 @@ class SocketEdge:
             return self.refuse(self._explained(error))
         if view is None:
             return DONE
-        json = view.model_dump_json().encode()
+        json = view.__pydantic_serializer__.to_json(view)
         return DONE if json == b"{}" else b'{"ok":true,' + json[1:]
 
     def refuse(self, error: ChattyError) -> bytes:
@@ -201,6 +201,6 @@ def _payload(model: type[Request], args: list[Any]) -> Request:
     if len(args) > 1 or not isinstance(given, dict):
         raise Invalid("Send exactly one object with the event.")
     try:
-        return model.model_validate_json(orjson.dumps(given))
+        return model.__pydantic_validator__.validate_json(orjson.dumps(given))  # type: ignore[no-any-return]
     except ValidationError as error:
         raise explain(error) from None

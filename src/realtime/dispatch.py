@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, Final, Protocol
 
 from ..errors import (
     ChattyError,
@@ -13,11 +13,11 @@ from ..errors import (
     RateLimited,
     TokenExpired,
     Unauthorized,
-    Unavailable,
     UnsupportedType,
 )
 from ..viewer import Viewer
 from .connections import Connection, Connections
+from .deadlines import RETRY_MS, Deadlines
 from .limits import Limits
 from .packets import (
     ACK,
@@ -34,10 +34,6 @@ from .packets import (
 )
 
 log: Final = logging.getLogger(__name__)
-T = TypeVar("T")
-
-RETRY_MS: Final = 1000
-OUTCOME_UNKNOWN: Final = "This took too long; whether it was done is unknown. Send it again with the same client_id."
 NO_BINARY: Final = "Binary events are not taken; send JSON, and files over REST."
 
 
@@ -71,6 +67,7 @@ class Dispatch:
         self._connections = connections
         self._limits = limits
         self._crowd = crowd
+        self.deadlines = Deadlines(limits.event_seconds)
         self._cuts = 0
         self._told_at = float("-inf")
 
@@ -117,7 +114,7 @@ class Dispatch:
             return
         name, *args = packet.data
         try:
-            answer = await self._bounded(self._door.answer(connection, namespace, name, args))
+            answer = await self.deadlines.bound(self._door.answer(connection, namespace, name, args))
         except ChattyError as error:
             answer = self._door.refuse(error)
         if id is not None:
@@ -136,7 +133,7 @@ class Dispatch:
         connection.transport.push(connect_frame(namespace, connection.id))
         viewer = connection.viewer
         try:
-            await self._bounded(self._door.greet(connection, namespace))
+            await self.deadlines.bound(self._door.greet(connection, namespace))
         except BaseException:
             connection.leave(namespace)
             connection.transport.end()
@@ -150,7 +147,7 @@ class Dispatch:
         asked_at = time.monotonic()
         if namespace not in self._door.namespaces:
             raise NotFound("There is no such namespace.")
-        viewer = await self._bounded(self._door.admit(connection, namespace, auth))
+        viewer = await self.deadlines.bound(self._door.admit(connection, namespace, auth))
         if connection.transport.closing:
             raise Unauthorized
         if connection.viewer is None:
@@ -175,19 +172,6 @@ class Dispatch:
         for name in greeted:
             if viewer:
                 self._say_left(connection, name, viewer)
-
-    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
-        """`work`; Unavailable, with the outcome unknown, if it takes too long or is cancelled from within."""
-        try:
-            async with asyncio.timeout(self._limits.event_seconds):
-                return await work
-        except TimeoutError:
-            raise Unavailable(OUTCOME_UNKNOWN, retry_after_ms=RETRY_MS) from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            raise Unavailable(OUTCOME_UNKNOWN, retry_after_ms=RETRY_MS) from None
 
     def _require(self, sound: bool) -> None:
         if not sound:

@@ -100,6 +100,7 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.limits.sweep_seconds)
+            self._dispatch.deadlines.sweep(loop.time())
             for transport in tuple(self.eio.sockets.values()):
                 try:
                     transport.sweep(loop.time())

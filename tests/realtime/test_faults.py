@@ -37,7 +37,7 @@ async def test_e20_a_cancelled_authentication_admits_nobody(stage: Stage) -> Non
 
 
 async def test_e20_an_authentication_that_takes_too_long_admits_nobody(start_stage: StartStage) -> None:
-    stage = await start_stage(limits=Limits(event_seconds=0.1))
+    stage = await start_stage(limits=Limits(event_seconds=0.1, sweep_seconds=0.02))
     stage.sessions.gate.clear()
     wire = await stage.websocket()
     await wire.send('40/chat,{"token":"anna"}')
@@ -252,7 +252,7 @@ async def test_e10b_a_slow_handler_does_not_cost_the_connection(start_stage: Sta
 
 
 async def test_a_handler_that_takes_too_long_is_ended_and_answered(start_stage: StartStage) -> None:
-    stage = await start_stage(limits=Limits(event_seconds=0.1))
+    stage = await start_stage(limits=Limits(event_seconds=0.1, sweep_seconds=0.02))
     wire = await stage.join()
     answer = await wire.call("wait", {"seconds": 60})
     assert answer["error"]["code"] == "unavailable"
