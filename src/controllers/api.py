@@ -20,6 +20,7 @@ from ..viewer import ClientInfo, Viewer
 
 PREFIX: Final = "/api/v1"
 Access = Literal["signed_in", "public"]
+Source = Literal["viewer", "client", "request", "path", "query", "body"]
 SIGNED_IN: Final = "signed_in"
 PUBLIC: Final = "public"
 REGISTERED: Final = "__route__"
@@ -55,7 +56,7 @@ class Parameter:
     """One argument of a controller's method: where it comes from, and its type. An `optional` body may be absent."""
 
     name: str
-    source: Literal["viewer", "client", "request", "path", "query", "body"]
+    source: Source
     type: Any
     optional: bool = False
 
@@ -77,7 +78,7 @@ class Route:
     answer: Any
     doc: str
 
-    def model_from(self, source: Literal["query", "body"]) -> Parameter | None:
+    def parameter_from(self, source: Source) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.source == source), None)
 
 
@@ -140,8 +141,7 @@ def _parameter(where: str, method: str, path: str, name: str, hint: Any) -> Para
     optional = get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint)
     plain = next(part for part in get_args(hint) if part is not type(None)) if optional else hint
     plain = get_args(plain)[0] if get_origin(plain) is Annotated else plain
-    sources: dict[Any, Literal["viewer", "client", "request"]]
-    sources = {Viewer: "viewer", ClientInfo: "client", web.Request: "request"}
+    sources: dict[Any, Source] = {Viewer: "viewer", ClientInfo: "client", web.Request: "request"}
     if plain in sources:
         return Parameter(name, sources[plain], plain)
     if f"{{{name}}}" in path:
@@ -156,7 +156,7 @@ def _check(where: str, path: str, access: Access, parameters: Sequence[Parameter
     named = {parameter.name for parameter in parameters if parameter.source == "path"}
     if named != set(re.findall(r"{(\w+)}", path)):
         raise TypeError(f"{where}: the path and the parameters name different things")
-    if sources.count("body") > 1 or sources.count("query") > 1:
-        raise TypeError(f"{where}: one model is enough")
+    if twice := {source for source in sources if source != "path" and sources.count(source) > 1}:
+        raise TypeError(f"{where}: one {', one '.join(twice)} is enough")
     if ("viewer" in sources) != (access == SIGNED_IN):
         raise TypeError(f"{where}: a route has a Viewer, or says access=PUBLIC")

@@ -76,7 +76,11 @@ def _edge(settings: Settings) -> Any:
         started = time.perf_counter()
         bind_contextvars(request_id=request_id(request))
         try:
-            response = _preflight(request, settings) or await _guarded(request, handler, settings)
+            if _is_preflight(request):
+                response: web.StreamResponse = _preflight(request, settings)
+            else:
+                _refuse_dangerous(request, settings)
+                response = await handler(request)
         except web.HTTPException as answer:
             if answer.status >= 400:
                 response = _refused(request, answer)
@@ -91,14 +95,13 @@ def _edge(settings: Settings) -> Any:
     return edge
 
 
-async def _guarded(request: web.Request, handler: Handler, settings: Settings) -> web.StreamResponse:
+def _refuse_dangerous(request: web.Request, settings: Settings) -> None:
     """Refuse what no handler should see: bodies to inflate, and a cookie used from somebody else's page."""
     headers = request.headers
     if "Content-Encoding" in headers:
         raise UnsupportedType("Send the body without a Content-Encoding.")
     if request.method not in _SAFE and "Cookie" in headers and not _same_people(request, settings):
         raise Forbidden("A page of another origin may not use this person's cookie.")
-    return await handler(request)
 
 
 def _same_people(request: web.Request, settings: Settings) -> bool:
@@ -117,14 +120,15 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
     return problem_response(request, explained, {"Allow": allow} if allow else None)
 
 
-def _preflight(request: web.Request, settings: Settings) -> web.Response | None:
-    """The answer to a CORS preflight (Fetch §3.2.2), or None if it is none."""
-    headers = request.headers
-    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in headers:
-        return None
-    if request.path.startswith(SOCKETS):
-        return None
-    return web.Response(status=204, headers=_PREFLIGHT if headers.get("Origin") in settings.origins else None)
+def _is_preflight(request: web.Request) -> bool:
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return False
+    return not request.path.startswith(SOCKETS)
+
+
+def _preflight(request: web.Request, settings: Settings) -> web.Response:
+    """The answer to a CORS preflight (Fetch §3.2.2); without the origin's name to a stranger's, which tells it no."""
+    return web.Response(status=204, headers=_PREFLIGHT if request.headers.get("Origin") in settings.origins else None)
 
 
 def _header_writer(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:

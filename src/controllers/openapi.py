@@ -89,7 +89,7 @@ class _Schemas:
         self._of = {key: made[(number, key[1])] for number, key in enumerate(keys)}  # type: ignore[index]
         definitions: Json = rest.get("$defs", {})
         self._definitions = definitions
-        queries = {query.type.__name__ for route in routes if (query := route.model_from("query"))}
+        queries = {query.type.__name__ for route in routes if (query := route.parameter_from("query"))}
         self.shared = {name: schema for name, schema in definitions.items() if name not in queries}
 
     def taken(self, annotation: Any) -> Json:
@@ -127,7 +127,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
     }
     if rest.strip():
         operation["description"] = rest.strip()
-    if body := route.model_from("body"):
+    if body := route.parameter_from("body"):
         content = {"application/json": {"schema": schemas.taken(body.type)}}
         operation["requestBody"] = {"required": not body.optional, "content": content}
     return operation
@@ -142,7 +142,7 @@ def _path_parameters(route: Route, schemas: _Schemas) -> list[Json]:
 
 
 def _query_parameters(route: Route, schemas: _Schemas) -> list[Json]:
-    query = route.model_from("query")
+    query = route.parameter_from("query")
     if not query:
         return []
     model = schemas.fields(query.type)
@@ -176,7 +176,7 @@ def refusals_of(route: Route) -> list[type[ChattyError]]:
     found: set[type[ChattyError]] = {*route.errors, Invalid, Unavailable, Unexpected}
     if route.access != PUBLIC:
         found |= {Unauthorized, TokenExpired}
-    if route.model_from("body"):
+    if route.parameter_from("body"):
         found |= {Malformed, TooLarge, UnsupportedType}
     if policies_of(route):
         found.add(RateLimited)

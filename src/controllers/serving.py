@@ -1,7 +1,7 @@
 """Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 from aiohttp import web
@@ -43,8 +43,8 @@ def mount(
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     for controller in controllers:
         for declared in routes_of(type(controller)):
-            handler = _handler(declared, controller, authenticate, throttle, settings)
-            handlers[PREFIX + declared.path][declared.method] = handler
+            endpoint = _Endpoint(declared, controller, authenticate, throttle, settings)
+            handlers[PREFIX + declared.path][declared.method] = endpoint.handle
     for path, methods in handlers.items():
         resource = app.router.add_resource(path)
         for method, handler in methods.items():
@@ -62,53 +62,56 @@ def _other_methods_refused(allowed: set[str]) -> Handler:
     return refuse
 
 
-def _handler(
-    route: Route, controller: object, authenticate: Authenticate, throttle: Throttle, settings: Settings
-) -> Handler:
-    method, answer, readers = _method(controller, route), _answerer(route), _readers(route)
-    body = route.model_from("body")
-    policies = policies_of(route)
-    refuse_query = None if route.model_from("query") else query_reader(None)
-    viewers = [parameter.name for parameter in route.parameters if parameter.source == "viewer"]
-    clients = [parameter.name for parameter in route.parameters if parameter.source == "client"]
+class _Endpoint:
+    """One route, served. What can be known of it before a request comes is worked out here, once."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        arguments: dict[str, Any] = {}
-        caller = ""
-        if viewers:
-            viewer = await authenticate(bearer_token(request))
-            arguments[viewers[0]] = request[VIEWER] = viewer
-            caller = str(viewer.user_id)
-        if clients or (route.limit and not caller):
-            client = client_of(request, settings)
-            arguments |= dict.fromkeys(clients, client)
-            caller = caller or subscriber(client.address)
-        for policy in policies:
-            await throttle.hit(policy, caller)
+    def __init__(
+        self, route: Route, controller: object, authenticate: Authenticate, throttle: Throttle, settings: Settings
+    ) -> None:
+        self._method, self._answer, self._readers = _method(controller, route), _answerer(route), _readers(route)
+        self._authenticate, self._throttle, self._settings = authenticate, throttle, settings
+        self._policies = policies_of(route)
+        self._viewer = route.parameter_from("viewer")
+        self._client = route.parameter_from("client")
+        self._body = route.parameter_from("body")
+        self._refuse_query = None if route.parameter_from("query") else query_reader(None)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        arguments = await self._who_is_asking(request)
         try:
-            if refuse_query:
-                refuse_query(request)
-            for name, read in readers:
+            if self._refuse_query:
+                self._refuse_query(request)
+            for name, read in self._readers:
                 arguments[name] = read(request)
-            if body:
-                arguments[body.name] = await read_json(request, body.type, body.optional)
+            if self._body:
+                arguments[self._body.name] = await read_json(request, self._body.type, self._body.optional)
         except ValidationError as error:
             raise invalid(error) from None
-        return answer(await _call(method, arguments))
+        try:
+            return self._answer(await self._method(**arguments))
+        except ValidationError as error:  # of our own making: the caller's words have passed
+            raise Unexpected from error
 
-    return handle
+    async def _who_is_asking(self, request: web.Request) -> dict[str, Any]:
+        """The Viewer and the ClientInfo, as far as the method takes them; counted before anything else is looked at."""
+        arguments: dict[str, Any] = {}
+        counted = ""
+        if self._viewer:
+            arguments[self._viewer.name] = request[VIEWER] = viewer = await self._authenticate(bearer_token(request))
+            counted = str(viewer.user_id)
+        if self._client or (self._policies and not counted):
+            client = client_of(request, self._settings)
+            counted = counted or subscriber(client.address)
+            if self._client:
+                arguments[self._client.name] = client
+        for policy in self._policies:
+            await self._throttle.hit(policy, counted)
+        return arguments
 
 
 def policies_of(route: Route) -> list[str]:
     """What a request to `route` is counted under: its own policy, and for a person every request's."""
     return [*(["requests"] if route.access == SIGNED_IN else []), *([route.limit] if route.limit else [])]
-
-
-async def _call(method: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]) -> Any:
-    try:
-        return await method(**arguments)
-    except ValidationError as error:  # of our own making: the caller's words have passed
-        raise Unexpected from error
 
 
 def _method(controller: object, route: Route) -> Callable[..., Awaitable[Any]]:

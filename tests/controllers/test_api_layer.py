@@ -56,7 +56,7 @@ class TestDeclaring:
                 raise AssertionError
 
     def test_two_bodies_are_refused_at_import(self) -> None:
-        with pytest.raises(TypeError, match="one model"):
+        with pytest.raises(TypeError, match="one body is enough"):
 
             @post("/x")
             async def two(self, viewer: Viewer, body: Order, more: Order) -> Receipt:
@@ -294,6 +294,32 @@ class TestQueriesAndPaths:
         received = await shop.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert received.split(b" ")[1][:1] in (b"2", b"4"), received
         assert (await shop.ask("GET", "/api/v1/names/anna")).status == 200
+
+
+class TestStrangeRequests:
+    @pytest.mark.parametrize(
+        ("lines", "status"),
+        [
+            (b"FOO /api/v1/shelves HTTP/1.1", b"400"),
+            (b"TRACE /api/v1/shelves HTTP/1.1", b"405"),
+            (b"GET /api/v1/visits HTTP/1.1\r\nExpect: nonsense", b"417"),
+            (b"GET /api/v1/visits HTTP/1.1\r\nExpect: 100-continue", b"100"),
+            (b"GET /api/v1/visits HTTP/1.1\r\nUpgrade: h2c", b"200"),
+            (b"GET /api/v1/visits HTTP/9.9", b"400"),
+            (b"GET /" + b"a" * 9000 + b" HTTP/1.1", b"400"),
+            (b"GET / HTTP/1.1\r\nX-Long: " + b"a" * 9000, b"400"),
+            (b"POST /api/v1/doors HTTP/1.1\r\nContent-Length: -1", b"400"),
+            (b"POST /api/v1/doors HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", b"400"),
+            (b"\x16\x03\x01\x02\x00\x01", b"400"),
+        ],
+    )
+    async def test_each_is_answered_and_the_service_goes_on(
+        self, shop: CornerShop, lines: bytes, status: bytes
+    ) -> None:
+        received = await shop.raw(lines + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert received.split(b" ", 2)[1] == status, received
+        assert b"Traceback" not in received
+        assert (await shop.ask("GET", "/api/v1/visits")).status == 200
 
 
 class TestWhoIsAsking:
