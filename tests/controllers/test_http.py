@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from src import app
+from tests.cast import Service
+
 from .corner_shop import ANNA, ORIGIN, SECRET_WORDS, CornerShop, running
 
 AFTER_ALL = ("X-Request-ID", "X-Content-Type-Options", "Referrer-Policy", "X-Frame-Options", "Content-Security-Policy")
@@ -179,3 +182,27 @@ class TestForgery:
         for origin in (ORIGIN, f"http://127.0.0.1:{shop.port}", None):
             headers = {"Origin": origin, "Cookie": "crumb=x"}
             assert (await shop.ask("POST", "/api/v1/doors", json={"what": "x"}, headers=headers)).status == 204
+
+
+@pytest.mark.one_database
+async def test_every_route_of_the_service_answers_with_the_headers(service: Service) -> None:
+    document = app.openapi()
+    asked = [(method, path) for path, methods in document["paths"].items() for method in methods]
+    pages = ("/", "/docs", "/docs/events", "/docs/errors", "/healthz", "/readyz", "/static/docs.css", "/nope")
+    for method, path in [*asked, *(("get", page) for page in pages)]:
+        url = path.replace("{", "").replace("}", "")
+        async with service.http.request(method, url, allow_redirects=False) as response:
+            missing = [name for name in AFTER_ALL if name not in response.headers]
+            assert missing == [], (method, path)
+            assert response.status < 500, (method, path)
+            if path.startswith("/api/v1"):
+                assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.one_database
+async def test_what_socketio_answers_has_one_allowed_origin_and_no_more(service: Service) -> None:
+    url = "/socket.io/?EIO=4&transport=polling"
+    async with service.http.get(url, headers={"Origin": service.url}) as response:
+        assert response.headers.getall("Access-Control-Allow-Origin") == [service.url]
+    async with service.http.get(url, headers={"Origin": "https://evil.example.com"}) as response:
+        assert "Access-Control-Allow-Origin" not in response.headers
