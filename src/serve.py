@@ -28,6 +28,7 @@ def runner_for(settings: Settings) -> web.AppRunner:
         handle_signals=False,
         auto_decompress=False,
         keepalive_timeout=75,
+        lingering_time=2,  # for what a refused client still owes of its body
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
 
