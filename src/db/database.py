@@ -6,9 +6,10 @@ never a message.
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from ..errors import Conflict, Unavailable
 from ..events import Event
 from . import postgres, sqlite
+from .direct import DirectReads
 from .repositories import Repositories
 
 Publish = Callable[[Sequence[Event]], None]
@@ -47,15 +49,14 @@ class Database:
     def __init__(self, url: str, publish: Publish) -> None:
         self._publish = publish
         self.is_sqlite = url.startswith("sqlite")
-        self._shared: AsyncConnection | None = None
-        self._opening = asyncio.Lock()
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(url)
-            self._once = self._reader
+            self._single: sqlite.Reader | postgres.Reader = sqlite.Reader(_path(url), self._reader.dialect)
         else:
             self._writer = postgres.engine(url)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            self._once = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+            self._single = postgres.Reader(self._writer)
+        self._direct = Repositories(cast(AsyncConnection, DirectReads(self._single)))  # as much of one as is needed
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -81,39 +82,30 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def single_read(self) -> AsyncIterator[Repositories]:
-        """Read by one statement, its own snapshot: saves PostgreSQL two round trips. Not for two statements."""
-        with _translated():
-            if self.is_sqlite:
-                yield Repositories(await self._shared_reader())
-            else:
-                async with self._once.connect() as connection:
-                    yield Repositories(connection)
+        """Read by one statement that its module built once: the quick way for what every request asks.
 
-    async def _shared_reader(self) -> AsyncConnection:
-        """One connection for all single reads: on SQLite a read runs to its end on the loop, so none meets another."""
-        async with self._opening:
-            if self._shared is None:
-                self._shared = await self._reader.connect()
-        return self._shared
+        Its own snapshot. Not for two statements, not for lists of values.
+        """
+        with _translated():
+            yield self._direct
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless the database answers."""
         with _translated():
-            async with self._once.connect() as connection:
+            async with self._reader.connect() as connection:
                 await connection.execute(text("SELECT 1"))
 
     async def revision(self) -> str | None:
         """The migration that the database is at, or None if it was never migrated."""
         with _translated():
-            async with self._once.connect() as connection:
+            async with self._reader.connect() as connection:
                 if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
                     return None
                 version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
                 return str(version) if version else None
 
     async def close(self) -> None:
-        if self._shared is not None:
-            await self._shared.close()
+        await self._single.close()
         await self._writer.dispose()
         if self.is_sqlite:
             await self._reader.dispose()
@@ -127,14 +119,17 @@ def _translated() -> Iterator[None]:
         raise Conflict from error
     except PoolTimeout as error:
         raise Unavailable("The service is too busy; try again.", retry_after_ms=1000) from error
-    except (OperationalError, DBAPIError, OSError) as error:
-        if isinstance(error, DBAPIError) and not _is_outage(error):
+    except Exception as error:
+        if not _is_outage(error):
             raise
         raise Unavailable("The database cannot be reached; try again.", retry_after_ms=1000) from error
 
 
-def _is_outage(error: DBAPIError) -> bool:
-    return isinstance(error, OperationalError) or error.connection_invalidated or postgres.is_outage(error)
+def _is_outage(error: Exception) -> bool:
+    """Is the database away or overwhelmed? `error` is SQLAlchemy's, or in a single read the driver's."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, OperationalError) or error.connection_invalidated or postgres.is_outage(error.orig)
+    return isinstance(error, (OSError, sqlite3.OperationalError)) or postgres.is_outage(error)
 
 
 async def _seen_through(commit: Awaitable[T]) -> T:
@@ -149,7 +144,7 @@ async def _seen_through(commit: Awaitable[T]) -> T:
 
 def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
     """One writer, since SQLite has one anyway, and some readers."""
-    path = url.partition(":///")[2]
+    path = _path(url)
     writer = create_async_engine(
         url,
         async_creator=partial(sqlite.connect, path, read_only=False),
@@ -167,3 +162,7 @@ def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
         hide_parameters=True,
     )
     return writer, reader
+
+
+def _path(url: str) -> str:
+    return url.partition(":///")[2]

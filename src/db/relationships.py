@@ -1,13 +1,11 @@
 """How one person stands to another, in the contract's words (contract §3)."""
 
-from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from ..events import FriendChanged
 from ..schemas.people import Friend, FriendChange, Relationship
 from .database import Transaction
-from .repositories import Repositories
 from .repositories.presence import ALIVE_FOR
 from .rows import Row
 from .views import user_view
@@ -30,12 +28,9 @@ def relationship(viewer_id: UUID, friendship: Row | None, *, blocked: bool = Fal
     return "request_sent" if friendship.requested_by == viewer_id else "request_received"
 
 
-async def relationships(reads: Repositories, viewer_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, Relationship]:
-    """How the viewer stands to each of these people."""
-    blocked = await reads.blocks.made_by(viewer_id, among=user_ids)
-    rows = await reads.friendships.with_others(viewer_id, user_ids)
-    by_other = {row.high_id if row.low_id == viewer_id else row.low_id: row for row in rows}
-    return {each: relationship(viewer_id, by_other.get(each), blocked=each in blocked) for each in user_ids}
+def standing(viewer_id: UUID, row: Row) -> Relationship:
+    """How the viewer stands to the person of a row of `people.profile` or `people.found`."""
+    return relationship(viewer_id, row if row.requested_by else None, blocked=row.blocked_id is not None)
 
 
 def announce_standing(tx: Transaction, pair: Pair, hearer_id: UUID, standing: Relationship) -> None:
@@ -44,10 +39,10 @@ def announce_standing(tx: Transaction, pair: Pair, hearer_id: UUID, standing: Re
     tx.announce(FriendChanged(frozenset({hearer_id}), FriendChange(user=user_view(other), relationship=standing)))
 
 
-def friend_view(row: Row, heartbeat: datetime | None, at: datetime) -> Friend:
-    """A friend. `heartbeat`: when the latest node was seen on which they are online; a dead one counts no more."""
-    online = heartbeat is not None and heartbeat > at - ALIVE_FOR
-    last_seen_at = max(filter(None, (row.last_seen_at, heartbeat)), default=None)
+def friend_view(row: Row, at: datetime) -> Friend:
+    """A friend, from `friendships.friends_of`. Online on a node that has died since counts no more."""
+    online = row.heartbeat is not None and row.heartbeat > at - ALIVE_FOR
+    last_seen_at = max(filter(None, (row.last_seen_at, row.heartbeat)), default=None)
     return Friend(
         **dict(user_view(row)),
         since=row.since,

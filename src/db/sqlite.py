@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from sqlalchemy import Dialect
+
 T = TypeVar("T")
 
 _waits = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sqlite-wait")
@@ -102,6 +104,32 @@ class Connection:
         """Close without waiting; what was not committed is gone."""
         self._conn.close()
         self._connection = None
+
+
+class Reader:
+    """Single reads on the event loop: each runs to its end there, so they can share one connection."""
+
+    def __init__(self, path: str, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._path = path
+        self._opening = asyncio.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """The rows of one query."""
+        connection = self._connection or await self._open()
+        return connection.execute(sql, values).fetchall()
+
+    async def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    async def _open(self) -> sqlite3.Connection:
+        async with self._opening:
+            if self._connection is None:
+                self._connection = (await connect(self._path, read_only=True))._conn
+            return self._connection
 
 
 async def connect(path: str, *, read_only: bool) -> Connection:

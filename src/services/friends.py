@@ -24,11 +24,11 @@ class Friends:
     async def list_friends(self, viewer_id: UUID, query: PageQuery) -> Page[Friend]:
         """My friends by nickname, with who is online. Raises Invalid for a cursor that was not given out."""
         after = cursors.decode(query.cursor, str, UUID)
-        async with self._database.snapshot() as reads:
+        async with self._database.single_read() as reads:
             rows = await reads.friendships.friends_of(viewer_id, after, query.limit)
-            rows, following = cursors.cut(rows, query.limit, lambda row: (row.nickname_key, row.id))
-            seen, at = await reads.presence.heartbeats([row.id for row in rows]), now()
-        return Page(items=[friend_view(row, seen.get(row.id), at) for row in rows], next_cursor=following)
+        rows, following = cursors.cut(rows, query.limit, lambda row: (row.nickname_key, row.id))
+        at = now()
+        return Page(items=[friend_view(row, at) for row in rows], next_cursor=following)
 
     async def list_requests(self, viewer_id: UUID, query: FriendRequestsQuery) -> Page[FriendRequest]:
         """Who asks me, or whom I asked, the newest first. Raises Invalid for a cursor that was not given out."""
@@ -89,8 +89,7 @@ class Friends:
             row = await tx.friendships.friend_of(viewer_id, user_id)
             if row is None:
                 raise NotFound
-            seen = await tx.presence.heartbeats([user_id])
-            return friend_view(row, seen.get(user_id), now())
+            return friend_view(row, now())
 
     async def _end(self, viewer_id: UUID, user_id: UUID, standing: Relationship) -> None:
         async with self._database.transaction() as tx:

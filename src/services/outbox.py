@@ -51,7 +51,8 @@ class OutboxWorker:
             except Exception as error:
                 log.warning("The outbox waits; what was leased comes again.", error=type(error).__name__)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):  # wait_for of 3.11 loses a cancellation that meets a wake
+                    await self._woken.wait()
 
     async def work(self) -> int:
         """Do what is due, some rows at once; how many they were."""

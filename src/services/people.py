@@ -5,7 +5,7 @@ from uuid import UUID
 
 from ..db import cursors, names
 from ..db.database import Database
-from ..db.relationships import relationships
+from ..db.relationships import standing
 from ..db.rows import Row
 from ..db.views import me_view, user_view
 from ..errors import NotFound, Unauthorized
@@ -44,22 +44,23 @@ class People:
 
     async def profile(self, viewer_id: UUID, user_id: UUID) -> Profile:
         """Somebody, with how I stand to them. Raises NotFound for nobody and for who deleted the account."""
-        async with self._database.snapshot() as reads:
-            row = await reads.people.one(user_id)
-            if row is None:
-                raise NotFound
-            standing = await relationships(reads, viewer_id, [user_id])
-        return Profile(**dict(user_view(row)), relationship=standing[user_id])
+        async with self._database.single_read() as reads:
+            row = await reads.people.profile(viewer_id, user_id)
+        if row is None:
+            raise NotFound
+        return _profile(viewer_id, row)
 
     async def find(self, viewer_id: UUID, query: PeopleQuery) -> Page[Profile]:
         """Others by nickname: those whom `query.q` finds, or everybody. Raises Invalid for a faulty cursor."""
         after = cursors.decode(query.cursor, str, UUID)
         async with self._database.snapshot() as reads:
             rows = await reads.people.found(viewer_id, query.q, after, query.limit)
-            rows, following = cursors.cut(rows, query.limit, lambda row: (row.nickname_key, row.id))
-            standing = await relationships(reads, viewer_id, [row.id for row in rows])
-        items = [Profile(**dict(user_view(row)), relationship=standing[row.id]) for row in rows]
-        return Page(items=items, next_cursor=following)
+        rows, following = cursors.cut(rows, query.limit, lambda row: (row.nickname_key, row.id))
+        return Page(items=[_profile(viewer_id, row) for row in rows], next_cursor=following)
+
+
+def _profile(viewer_id: UUID, row: Row) -> Profile:
+    return Profile(**dict(user_view(row)), relationship=standing(viewer_id, row))
 
 
 def _changes(row: Row, patch: MePatch) -> dict[str, Any]:

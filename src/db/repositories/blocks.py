@@ -1,6 +1,6 @@
 """Who has blocked whom. Change them under `people.lock_pair`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,11 +29,6 @@ class Blocks:
         """Has either of them blocked the other?"""
         ids = {"one_id": one_id, "other_id": other_id}
         return (await self._connection.execute(_BETWEEN, ids)).first() is not None
-
-    async def made_by(self, blocker_id: UUID, among: Collection[UUID]) -> frozenset[UUID]:
-        """Those among these people whom this one has blocked."""
-        theirs = select(Block.blocked_id).where(Block.blocker_id == blocker_id, Block.blocked_id.in_(among))
-        return frozenset((await self._connection.scalars(theirs)).all())
 
     async def add(self, blocker_id: UUID, blocked_id: UUID, at: datetime) -> bool:
         """Add a block. False if there is one already."""

@@ -1,18 +1,63 @@
 """Friendships and the requests before them: one row per pair, whoever asked. Change them under `people.lock_pair`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
-from ..models import Friendship, User
+from ..models import Friendship, Node, Online, User, UtcDateTime
 from ..rows import Row
 
 _SHOWN = (User.id, User.nickname, User.intro, User.avatar)
+_VIEWER = bindparam("viewer_id", type_=Uuid())
+_HEARTBEAT = (
+    select(func.max(Node.seen_at))
+    .join(Online, Online.node_id == Node.id)
+    .where(Online.user_id == User.id)
+    .correlate(User)
+    .scalar_subquery()
+)
+_ALL_FRIENDS = (
+    select(
+        *_SHOWN,
+        User.nickname_key,
+        User.last_seen_at,
+        Friendship.accepted_at.label("since"),
+        case((Friendship.low_id == _VIEWER, Friendship.low_alias), else_=Friendship.high_alias).label("alias"),
+        type_coerce(_HEARTBEAT, UtcDateTime()).label("heartbeat"),
+    )
+    .join_from(
+        Friendship, User, User.id == case((Friendship.low_id == _VIEWER, Friendship.high_id), else_=Friendship.low_id)
+    )
+    .where(
+        or_(Friendship.low_id == _VIEWER, Friendship.high_id == _VIEWER),
+        Friendship.accepted_at.is_not(None),
+        User.deleted_at.is_(None),
+    )
+)
+_FRIEND = _ALL_FRIENDS.where(User.id == bindparam("friend_id"))
+_FRIENDS = _ALL_FRIENDS.order_by(User.nickname_key, User.id).limit(bindparam("most", type_=Integer()))
+_AFTER = tuple_(bindparam("after_key", type_=String()), bindparam("after_id", type_=Uuid()))
+_MORE_FRIENDS = _FRIENDS.where(tuple_(User.nickname_key, User.id) > _AFTER)
 
 
 class Friendships:
@@ -24,14 +69,6 @@ class Friendships:
         return (
             await self._connection.execute(select(Friendship.__table__).where(_pair(one_id, other_id)))
         ).one_or_none()
-
-    async def with_others(self, user_id: UUID, other_ids: Collection[UUID]) -> Sequence[Row]:
-        """The rows of this person with any of the others."""
-        theirs = or_(
-            and_(Friendship.low_id == user_id, Friendship.high_id.in_(other_ids)),
-            and_(Friendship.high_id == user_id, Friendship.low_id.in_(other_ids)),
-        )
-        return (await self._connection.execute(select(Friendship.__table__).where(theirs))).all()
 
     async def ask(self, asking_id: UUID, asked_id: UUID, at: datetime) -> None:
         """Add a request."""
@@ -54,15 +91,21 @@ class Friendships:
         return (await self._connection.execute(update(Friendship).where(friends).values({mine: alias}))).rowcount == 1
 
     async def friends_of(self, user_id: UUID, after: Key | None, limit: int) -> Sequence[Row]:
-        """Friends by nickname, one more than `limit`, each with `since`, `alias` and `last_seen_at`."""
-        friends = _friends(user_id).order_by(User.nickname_key, User.id).limit(limit + 1)
-        if after:
-            friends = friends.where(tuple_(User.nickname_key, User.id) > after)
-        return (await self._connection.execute(friends)).all()
+        """Friends by nickname, one more than `limit`, each with `since`, `alias`, `last_seen_at` and `heartbeat`.
+
+        `heartbeat`: when the latest node was seen on which they are online. That node is not necessarily alive.
+        """
+        page = {"viewer_id": user_id, "most": limit + 1}
+        if after is None:
+            return (await self._connection.execute(_FRIENDS, page)).all()
+        nickname_key, friend_id = after
+        beyond = {"after_key": nickname_key, "after_id": friend_id}
+        return (await self._connection.execute(_MORE_FRIENDS, page | beyond)).all()
 
     async def friend_of(self, user_id: UUID, friend_id: UUID) -> Row | None:
         """One friend, as `friends_of` has them."""
-        return (await self._connection.execute(_friends(user_id).where(User.id == friend_id))).one_or_none()
+        of = {"viewer_id": user_id, "friend_id": friend_id}
+        return (await self._connection.execute(_FRIEND, of)).one_or_none()
 
     async def requests_of(self, user_id: UUID, incoming: bool, before: Key | None, limit: int) -> Sequence[Row]:
         """Pending requests, the newest first, one more than `limit`: who asks this person, or whom they asked."""
@@ -90,14 +133,3 @@ def _of(user_id: UUID) -> ColumnElement[bool]:
 
 def _other(user_id: UUID) -> ColumnElement[UUID]:
     return case((Friendship.low_id == user_id, Friendship.high_id), else_=Friendship.low_id)
-
-
-def _friends(user_id: UUID) -> Select[*tuple[Any, ...]]:
-    alias = case((Friendship.low_id == user_id, Friendship.low_alias), else_=Friendship.high_alias)
-    return (
-        select(
-            *_SHOWN, User.nickname_key, User.last_seen_at, Friendship.accepted_at.label("since"), alias.label("alias")
-        )
-        .join_from(Friendship, User, User.id == _other(user_id))
-        .where(_of(user_id), Friendship.accepted_at.is_not(None), User.deleted_at.is_(None))
-    )

@@ -4,7 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, tuple_, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import names
@@ -14,8 +28,22 @@ from ..rows import Row
 
 _SHOWN = (User.id, User.nickname, User.intro, User.avatar)
 _FORGET_NAME = delete(NameGram).where(NameGram.user_id == bindparam("person_id"))
-_PROFILE = select(*_SHOWN).where(User.id == bindparam("person_id"), User.deleted_at.is_(None))
-_PEOPLE = select(*_SHOWN, User.nickname_key).where(User.deleted_at.is_(None)).order_by(User.nickname_key, User.id)
+_VIEWER = bindparam("viewer_id", type_=Uuid())
+_PEOPLE = (
+    select(*_SHOWN, User.nickname_key, Friendship.requested_by, Friendship.accepted_at, Block.blocked_id)
+    .select_from(User)
+    .outerjoin(
+        Friendship,
+        and_(
+            Friendship.low_id == case((User.id < _VIEWER, User.id), else_=_VIEWER),
+            Friendship.high_id == case((User.id < _VIEWER, _VIEWER), else_=User.id),
+        ),
+    )
+    .outerjoin(Block, and_(Block.blocker_id == _VIEWER, Block.blocked_id == User.id))
+    .where(User.deleted_at.is_(None))
+)
+_PROFILE = _PEOPLE.where(User.id == bindparam("person_id"))
+_OTHERS = _PEOPLE.where(User.id != _VIEWER).order_by(User.nickname_key, User.id)
 
 
 class People:
@@ -43,9 +71,10 @@ class People:
         found = await self.lock((one_id, other_id))
         return found if len(found) == 2 else {}
 
-    async def one(self, user_id: UUID) -> Row | None:
-        """Somebody who has not deleted the account, as others see them."""
-        return (await self._connection.execute(_PROFILE, {"person_id": user_id})).one_or_none()
+    async def profile(self, viewer_id: UUID, user_id: UUID) -> Row | None:
+        """Somebody who has not deleted the account, with how the viewer stands to them (`relationships.standing`)."""
+        of = {"person_id": user_id, "viewer_id": viewer_id}
+        return (await self._connection.execute(_PROFILE, of)).one_or_none()
 
     async def change(self, user_id: UUID, values: Mapping[str, Any]) -> Row:
         """Write these columns of somebody's row; the whole row as it is then."""
@@ -53,8 +82,8 @@ class People:
         return (await self._connection.execute(changed)).one()
 
     async def found(self, viewer_id: UUID, text: str | None, after: Key | None, limit: int) -> Sequence[Row]:
-        """People other than the viewer by nickname, one more than `limit`: those that `text` finds, or everybody."""
-        return (await self._connection.execute(_found(viewer_id, text, after, limit))).all()
+        """Others by nickname, one more than `limit`, as `profile` has them: those that `text` finds, or everybody."""
+        return (await self._connection.execute(_found(text, after, limit), {"viewer_id": viewer_id})).all()
 
     async def who_see_changes_of(self, user_id: UUID) -> frozenset[UUID]:
         """Who is told when this person's profile changes.
@@ -73,8 +102,8 @@ class People:
         return frozenset((await self._connection.scalars(hearing)).all())
 
 
-def _found(viewer_id: UUID, text: str | None, after: Key | None, limit: int) -> Select[*tuple[Any, ...]]:
-    people = _PEOPLE.where(User.id != viewer_id).limit(limit + 1)
+def _found(text: str | None, after: Key | None, limit: int) -> Select[*tuple[Any, ...]]:
+    people = _OTHERS.limit(limit + 1)
     if text:
         readings = names.queries(text)
         people = people.where(or_(*map(_matches, readings)))
