@@ -49,26 +49,22 @@ class Served:
 
 @contextlib.contextmanager
 def service(database: str) -> Iterator[Served]:
-    """The service on `sqlite` or `postgres`, with no rate limits, pinned to one core."""
-    os.sched_setaffinity(0, {CLIENT_CORE})
+    """The service of this checkout on `sqlite` or `postgres`."""
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory())
-        port = _free_port()
-        environment = os.environ | {
-            "CHATTY_PORT": str(port),
-            "CHATTY_DATA_DIR": directory,
-            "CHATTY_RATE_LIMITS": "off",
-            "CHATTY_LOG_LEVEL": "warning",
-            "CHATTY_BCRYPT_ROUNDS": "4",
-        }
-        if database == "postgres":
-            environment["CHATTY_DATABASE_URL"] = stack.enter_context(_postgres())
-        yield stack.enter_context(_serving(environment, port))
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(_postgres()) if database == "postgres" else ""
+        yield stack.enter_context(serving([sys.executable, "-m", "src"], directory, url))
 
 
 @contextlib.contextmanager
-def _serving(environment: dict[str, str], port: int) -> Iterator[Served]:
-    command = [sys.executable, "-m", "src"]
+def serving(command: list[str], data: Path, database_url: str = "") -> Iterator[Served]:
+    """`command` (the `chatty` command) migrated and serving on the other core than ours, with no rate limits."""
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    port = _free_port()
+    settings = {"PORT": port, "DATA_DIR": data, "RATE_LIMITS": "off", "LOG_LEVEL": "warning", "BCRYPT_ROUNDS": 4}
+    environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in settings.items()}
+    environment |= {"CHATTY_DATABASE_URL": database_url}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run([*command, "migrate"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     begun = time.perf_counter()
     process = subprocess.Popen([*command, "serve"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)

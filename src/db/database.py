@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from ..errors import Conflict, Unavailable
 from ..events import Event
-from . import postgres, sqlite
-from .direct import DirectReads
+from . import sqlite
+from .direct import DirectReads, Driver
 from .repositories import Repositories
 
 Publish = Callable[[Sequence[Event]], None]
@@ -51,8 +51,10 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(url)
-            self._single: sqlite.Reader | postgres.Reader = sqlite.Reader(_path(url), self._reader.dialect)
+            self._single: Driver = sqlite.Reader(_path(url), self._reader.dialect)
         else:
+            from . import postgres  # not on SQLite: it takes a tenth of a start
+
             self._writer = postgres.engine(url)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._single = postgres.Reader(self._writer)
@@ -125,11 +127,17 @@ def _translated() -> Iterator[None]:
         raise Unavailable("The database cannot be reached; try again.", retry_after_ms=1000) from error
 
 
+# Lock and statement time-outs, deadlocks, serialization failures, shut-downs, too many connections: try again.
+_OUTAGES = ("55P03", "57014", "40P01", "40001", "57P", "53", "08", "25P03")
+
+
 def _is_outage(error: Exception) -> bool:
-    """Is the database away or overwhelmed? `error` is SQLAlchemy's, or in a single read the driver's."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, OperationalError) or error.connection_invalidated or postgres.is_outage(error.orig)
-    return isinstance(error, (OSError, sqlite3.OperationalError)) or postgres.is_outage(error)
+    """Is it the database's state, not the statement? `error` is SQLAlchemy's, or in a single read the driver's."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if str(getattr(cause, "sqlstate", None) or "").startswith(_OUTAGES):
+        return True
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return lost or isinstance(error, (OperationalError, sqlite3.OperationalError, OSError))
 
 
 async def _seen_through(commit: Awaitable[T]) -> T:

@@ -22,6 +22,8 @@ class Driver(Protocol):
 
     async def fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]: ...
 
+    async def close(self) -> None: ...
+
 
 class Prepared:
     """A statement compiled for one dialect: SQL, how its parameters go in, how its columns come out."""

@@ -3,15 +3,18 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from . import sqlite
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number, the same in every process: who holds this lock migrates, the others wait and find nothing to do.
 _ADVISORY_LOCK = 0x43686174
@@ -26,8 +29,8 @@ def upgrade(url: str) -> None:
 
 
 def newest() -> str:
-    """The newest migration in this installation, read from its files."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    """The newest migration in this installation, by the names of its files: a start need not load Alembic."""
+    return max(path.name for path in _MIGRATIONS.glob("versions/[0-9]*.py")).partition("_")[0]
 
 
 async def _upgrade(url: str) -> None:
@@ -58,14 +61,18 @@ def _engine(url: str) -> AsyncEngine:
 
 
 def _run(connection: Connection) -> None:
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("metadata", f"{__package__}.models:Base.metadata")
     return config

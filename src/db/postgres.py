@@ -23,9 +23,6 @@ _SERVER_SETTINGS = {
 
 _CONNECT = {"timeout": 5, "command_timeout": 20, "server_settings": _SERVER_SETTINGS}
 
-# Lock and statement time-outs, deadlocks, serialization failures, shut-downs, too many connections: try again.
-_OUTAGES = ("55P03", "57014", "40P01", "40001", "57P", "53", "08", "25P03")
-
 
 def engine(url: str) -> AsyncEngine:
     """An engine on the server at `url`. A statement waits 15 s at most, a lock or a free connection 5 s."""
@@ -42,36 +39,49 @@ def engine(url: str) -> AsyncEngine:
 
 
 class Reader:
-    """Single reads, each its own transaction, over a few connections of their own."""
+    """Single reads, each its own transaction, over a few connections of their own.
+
+    Not asyncpg's pool: under load its latecomers overtake who waits, and its reset is a round trip more.
+    """
 
     def __init__(self, sqlalchemy: AsyncEngine) -> None:
         self.dialect = sqlalchemy.dialect
-        _, self._address = self.dialect.create_connect_args(sqlalchemy.url)
-        self._opening = asyncio.Lock()
-        self._pool: asyncpg.Pool | None = None
+        _, address = self.dialect.create_connect_args(sqlalchemy.url)
+        self._address = {name: value for name, value in address.items() if not name.startswith("prepared_statement")}
+        self._places = asyncio.Semaphore(READERS)
+        self._free: list[asyncpg.Connection] = []
 
     async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """The rows of one query. Raises what asyncpg raises; TimeoutError when no connection comes free."""
-        pool = self._pool or await self._open()
-        async with pool.acquire(timeout=5) as connection:
-            rows: list[Any] = await connection.fetch(sql, *values)
-            return rows
+        """The rows of one query, asked again if its connection turns out to have died.
+
+        Raises what asyncpg raises, and ConnectionError or TimeoutError when the server is away.
+        """
+        async with self._places:
+            try:
+                return await self._ask(sql, values)
+            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
+                self._forget()
+            try:
+                return await self._ask(sql, values)
+            except asyncpg.InterfaceError as error:
+                raise ConnectionError from error
 
     async def close(self) -> None:
-        if self._pool:
-            self._pool.terminate()
+        self._forget()
 
-    async def _open(self) -> asyncpg.Pool:
-        async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    **self._address, **_CONNECT, min_size=1, max_size=READERS, reset=_nothing_to_reset
-                )
-            return self._pool
+    async def _ask(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        while self._free and self._free[-1].is_closed():
+            self._free.pop()
+        connection = self._free.pop() if self._free else await asyncpg.connect(**self._address, **_CONNECT)
+        try:
+            rows: list[Any] = await connection.fetch(sql, *values)
+            return rows
+        finally:
+            self._free.append(connection)
 
-
-async def _nothing_to_reset(connection: Any) -> None:
-    """A single SELECT leaves nothing behind; the pool's own reset would be a round trip more."""
+    def _forget(self) -> None:
+        while self._free:
+            self._free.pop().terminate()
 
 
 def _refuse_dead_connection(connection: Any, record: Any, proxy: Any) -> None:
@@ -89,10 +99,3 @@ def _refuse_dead_connection(connection: Any, record: Any, proxy: Any) -> None:
         except Exception as error:
             raise DisconnectionError from error
     record.info["used_at"] = now
-
-
-def is_outage(error: BaseException | None) -> bool:
-    """Is it the server's state rather than the statement that failed? `error` is the driver's."""
-    if isinstance(error, asyncpg.InterfaceError):
-        return True
-    return str(getattr(error, "sqlstate", None) or "").startswith(_OUTAGES)

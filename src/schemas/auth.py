@@ -3,8 +3,6 @@
 import unicodedata
 from typing import Annotated, Any, Literal
 
-import email_validator
-from email_validator import EmailNotValidError, validate_email
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -16,9 +14,6 @@ SessionKind = Literal["cookie", "token"]
 
 MAX_ADDRESS = 254
 
-# An intranet's `.local` is somebody's real domain, and a mail to `.invalid` harms nobody.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
-
 
 def _address(value: Any) -> Any:
     """A syntactically valid address, NFC, as its owner writes it. `localhost` is allowed: development has no DNS."""
@@ -27,15 +22,22 @@ def _address(value: Any) -> Any:
     local, at, domain = value.strip().rpartition("@")
     local_machine = bool(at) and domain.lower() == "localhost"
     try:
-        checked = validate_email(
-            f"{local}@{'localhost.example' if local_machine else domain}", check_deliverability=False
-        ).normalized
-    except (EmailNotValidError, ValueError):
+        checked = _normalized(f"{local}@{'localhost.example' if local_machine else domain}")
+    except ValueError:
         raise PydanticCustomError("email", "must be an e-mail address") from None
     address = checked.removesuffix(".example") if local_machine else checked
     if len(address.casefold()) > MAX_ADDRESS:  # what is compared may be longer than what is written: ß becomes ss
         raise PydanticCustomError("email", "must be an e-mail address")
     return address
+
+
+def _normalized(address: str) -> str:
+    """The address in its one form. Raises ValueError if it is none."""
+    import email_validator  # at the first sign-up rather than at every start
+
+    # An intranet's `.local` is somebody's real domain, and a mail to `.invalid` harms nobody.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator.validate_email(address, check_deliverability=False).normalized
 
 
 Email = Annotated[

@@ -36,7 +36,7 @@ class View(BaseModel):
 
 def rfc3339(moment: datetime) -> str:
     """A moment as the contract writes it: RFC 3339, UTC, milliseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 Timestamp = Annotated[

@@ -5,12 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
 from ..models import Block, User
 from ..rows import Row
+from ..upsert import insert_if_absent
 
 _ONE, _OTHER = bindparam("one_id", type_=Block.blocker_id.type), bindparam("other_id", type_=Block.blocker_id.type)
 _BETWEEN = select(Block.created_at).where(
@@ -32,10 +32,9 @@ class Blocks:
 
     async def add(self, blocker_id: UUID, blocked_id: UUID, at: datetime) -> bool:
         """Add a block. False if there is one already."""
-        upsert = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
         row = {"blocker_id": blocker_id, "blocked_id": blocked_id, "created_at": at}
-        added = upsert(Block).values(**row).on_conflict_do_nothing().returning(Block.blocked_id)
-        return (await self._connection.execute(added)).one_or_none() is not None
+        add = insert_if_absent(self._connection.dialect.name, Block).returning(Block.blocked_id)
+        return (await self._connection.execute(add.values(**row))).one_or_none() is not None
 
     async def remove(self, blocker_id: UUID, blocked_id: UUID) -> bool:
         """Take a block away. False if there is none."""

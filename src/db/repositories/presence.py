@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Select, and_, delete, func, insert, or_, select, union, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from ..models import Block, Friendship, Member, Node, Online, Room, User
 from ..rows import Row
+from ..upsert import insert_if_absent
 
 ALIVE_FOR = timedelta(seconds=20)
 """For how long a node counts as alive after it was last seen."""
@@ -48,10 +48,9 @@ class Presence:
 
     async def add(self, node_id: UUID, user_ids: Iterable[UUID]) -> None:
         """These people are online on this node; they may have been before."""
-        upsert = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
         rows = [{"user_id": user_id, "node_id": node_id} for user_id in user_ids]
         if rows:
-            await self._connection.execute(upsert(Online).on_conflict_do_nothing(), rows)
+            await self._connection.execute(insert_if_absent(self._connection.dialect.name, Online), rows)
 
     async def remove(self, node_id: UUID, user_ids: Collection[UUID]) -> None:
         """These people are no longer online on this node."""

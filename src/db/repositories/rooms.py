@@ -5,11 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..models import Installation, Member, Room, User
 from ..rows import Row
+from ..upsert import insert_if_absent
 
 _MINE = (
     select(
@@ -75,11 +75,9 @@ class Rooms:
 
     async def add_direct(self, room_id: UUID, low_id: UUID, high_id: UUID, at: datetime) -> bool:
         """Add the room of this pair with both as members, listed for neither. False if they have one already."""
-        upsert = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
         room = {"id": room_id, "kind": "direct", "low_id": low_id, "high_id": high_id, "created_at": at}
-        added = await self._connection.execute(
-            upsert(Room).values(**room, last_seq=0, rev=0, last_ordinal=0).on_conflict_do_nothing().returning(Room.id)
-        )
+        add = insert_if_absent(self._connection.dialect.name, Room).returning(Room.id)
+        added = await self._connection.execute(add.values(**room, last_seq=0, rev=0, last_ordinal=0))
         if added.one_or_none() is None:
             return False
         member = {
