@@ -22,6 +22,7 @@ import uvloop
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
+PEERS = Path(__file__).parent / "peers"
 SERVER_CORE, CLIENT_CORE = 0, 1
 
 
@@ -66,8 +67,23 @@ def serving(command: list[str], data: Path, database_url: str = "") -> Iterator[
     environment |= {"CHATTY_DATABASE_URL": database_url}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run([*command, "migrate"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    with _running([*command, "serve"], port, environment) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def peer(name: str) -> Iterator[Served]:
+    """A peer of bench/peers on the other core than ours."""
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    port = _free_port()
+    with _running([sys.executable, str(PEERS / f"{name}.py"), str(port)], port, dict(os.environ)) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[Served]:
     begun = time.perf_counter()
-    process = subprocess.Popen([*command, "serve"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     os.sched_setaffinity(process.pid, {SERVER_CORE})
     try:
         url = f"http://127.0.0.1:{port}"

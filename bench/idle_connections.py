@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import time
 
-from .harness import Served, join, run, service
+from .harness import Served, join, peer, run, service
 from .wires import Wire
 
 
@@ -27,15 +27,19 @@ async def load(served: Served, token: str, connections: int) -> tuple[float, flo
     return used, connections / took
 
 
+def measure(served: Served, name: str, token: str, connections: int) -> None:
+    per_connection, rate = run(load(served, token, connections))
+    print(
+        f"{name:26} {per_connection:5.1f} KiB for each of {connections} idle connections; "
+        f"opened {rate:.0f}/s one after the other"
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=1000)
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     options = parser.parse_args()
-    with service(options.database) as served:
-        token = join(served, "anna")["access_token"]
-        per_connection, rate = run(load(served, token, options.connections))
-        print(
-            f"{options.database:8} {options.connections} idle connections: {per_connection:.1f} KiB each; "
-            f"opened {rate:.0f}/s one after the other"
-        )
+    with peer("plain_socketio") as served:
+        measure(served, "plain python-socketio", "none", options.connections)
+    with service("sqlite") as served:
+        measure(served, "Chatty", join(served, "anna")["access_token"], options.connections)

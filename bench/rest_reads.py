@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import time
 
-from .harness import Served, join, own_cpu_seconds, percentile, run, service
+from .harness import Served, join, own_cpu_seconds, peer, percentile, run, service
 
 
 class Reader(asyncio.Protocol):
@@ -55,20 +55,28 @@ async def load(served: Served, path: str, token: str, connections: int, seconds:
     return [latency for _, reader in pairs for latency in reader.latencies]
 
 
-def measure(database: str, connections: int, seconds: float) -> None:
-    with service(database) as served:
-        session = join(served, "anna")
-        for path in ("/users/me", f"/users/{session['user']['id']}", "/friends"):
-            run(load(served, path, session["access_token"], connections, 1))
-            cpu, own, begun = served.cpu_seconds, own_cpu_seconds(), time.perf_counter()
-            latencies = run(load(served, path, session["access_token"], connections, seconds))
-            took = time.perf_counter() - begun
-            server, client = (served.cpu_seconds - cpu) / took, (own_cpu_seconds() - own) / took
-            print(
-                f"{database:8} GET {path.replace(session['user']['id'], '{id}'):12} {len(latencies) / took:7.0f}/s  "
-                f"p50 {percentile(latencies, 0.5) * 1e3:5.1f} ms  p99 {percentile(latencies, 0.99) * 1e3:5.1f} ms  "
-                f"server CPU {server:4.0%}  client CPU {client:4.0%}"
-            )
+def measure(served: Served, name: str, path: str, token: str, connections: int, seconds: float) -> None:
+    run(load(served, path, token, connections, 1))
+    cpu, own, begun = served.cpu_seconds, own_cpu_seconds(), time.perf_counter()
+    latencies = run(load(served, path, token, connections, seconds))
+    took = time.perf_counter() - begun
+    server, client = (served.cpu_seconds - cpu) / took, (own_cpu_seconds() - own) / took
+    print(
+        f"{name:26} {len(latencies) / took:7.0f}/s  "
+        f"p50 {percentile(latencies, 0.5) * 1e3:5.1f} ms  p99 {percentile(latencies, 0.99) * 1e3:5.1f} ms  "
+        f"server CPU {server:4.0%}  client CPU {client:4.0%}"
+    )
+
+
+def main(connections: int, seconds: float) -> None:
+    with peer("plain_aiohttp") as served:
+        measure(served, "plain aiohttp, no database", "/users/me", "none", connections, seconds)
+    for database in ("sqlite", "postgres"):
+        with service(database) as served:
+            session = join(served, "anna")
+            for path in ("/users/me", f"/users/{session['user']['id']}", "/friends"):
+                name = f"{database} GET {path.replace(session['user']['id'], '{id}')}"
+                measure(served, name, path, session["access_token"], connections, seconds)
 
 
 if __name__ == "__main__":
@@ -76,5 +84,4 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=32)
     options = parser.parse_args()
-    for database in ("sqlite", "postgres"):
-        measure(database, options.connections, options.seconds)
+    main(options.connections, options.seconds)

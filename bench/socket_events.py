@@ -7,7 +7,7 @@ import argparse
 import json
 import time
 
-from .harness import Served, join, own_cpu_seconds, percentile, run, service
+from .harness import Served, join, own_cpu_seconds, peer, percentile, run, service
 from .wires import Wire, emit_for
 
 
@@ -22,22 +22,29 @@ async def load(
     return latencies
 
 
-def measure(database: str, connections: int, seconds: float, in_flight: int) -> None:
-    with service(database) as served:
+def measure(
+    served: Served, name: str, token: str, event: bytes, connections: int, seconds: float, in_flight: int
+) -> None:
+    cpu, own, begun = served.cpu_seconds, own_cpu_seconds(), time.perf_counter()
+    latencies = run(load(served, token, event, connections, seconds, in_flight))
+    took = time.perf_counter() - begun
+    server, client = (served.cpu_seconds - cpu) / took, (own_cpu_seconds() - own) / took
+    print(
+        f"{name:26} {len(latencies) / seconds:7.0f}/s  "
+        f"p50 {percentile(latencies, 0.5) * 1e3:5.1f} ms  p99 {percentile(latencies, 0.99) * 1e3:5.1f} ms  "
+        f"server CPU {server:4.0%}  client CPU {client:4.0%}"
+    )
+
+
+def main(connections: int, seconds: float, in_flight: int) -> None:
+    unknown = b'["no_such_event",{}]'
+    with peer("plain_socketio") as served:
+        measure(served, "plain python-socketio", "none", unknown, connections, seconds, in_flight)
+    with service("sqlite") as served:
         token = join(served, "anna")["access_token"]
-        for name, event in (
-            ("(unknown)", b'["no_such_event",{}]'),
-            ("refresh_session", json.dumps(["refresh_session", {"token": token}]).encode()),
-        ):
-            cpu, own, begun = served.cpu_seconds, own_cpu_seconds(), time.perf_counter()
-            latencies = run(load(served, token, event, connections, seconds, in_flight))
-            took = time.perf_counter() - begun
-            server, client = (served.cpu_seconds - cpu) / took, (own_cpu_seconds() - own) / took
-            print(
-                f"{database:8} {name:16} {len(latencies) / seconds:7.0f}/s  "
-                f"p50 {percentile(latencies, 0.5) * 1e3:5.1f} ms  p99 {percentile(latencies, 0.99) * 1e3:5.1f} ms  "
-                f"server CPU {server:4.0%}  client CPU {client:4.0%}"
-            )
+        refresh = json.dumps(["refresh_session", {"token": token}]).encode()
+        measure(served, "Chatty, unknown event", token, unknown, connections, seconds, in_flight)
+        measure(served, "Chatty, refresh_session", token, refresh, connections, seconds, in_flight)
 
 
 if __name__ == "__main__":
@@ -45,6 +52,5 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--in-flight", type=int, default=1)
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     options = parser.parse_args()
-    measure(options.database, options.connections, options.seconds, options.in_flight)
+    main(options.connections, options.seconds, options.in_flight)

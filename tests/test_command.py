@@ -1,0 +1,154 @@
+"""The `chatty` command, as an operator types it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import pytest
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 30
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+class Operator:
+    """Types commands, with settings of a directory of their own."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        own = {"DATA_DIR": directory, "PORT": self.port, "BCRYPT_ROUNDS": 4}
+        self._environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in own.items()}
+
+    async def start(self, *arguments: str, **settings: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "src", *arguments),
+            cwd=ROOT,
+            env=self._environment | {f"CHATTY_{name}": value for name, value in settings.items()},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def run(self, *arguments: str, **settings: str) -> Ended:
+        """Run a command to its end."""
+        process = await self.start(*arguments, **settings)
+        output, errors = await asyncio.wait_for(process.communicate(), START_SECONDS)
+        assert process.returncode is not None
+        return Ended(process.returncode, output.decode(), errors.decode())
+
+    @contextlib.asynccontextmanager
+    async def serving(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """`serve`, once it answers; killed if it still runs in the end."""
+        process = await self.start("serve", *arguments)
+        try:
+            await self._until_ready(process)
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+        async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
+            while process.returncode is None:
+                with contextlib.suppress(aiohttp.ClientError):
+                    if (await http.get(f"{self.url}/readyz")).status == 200:
+                        return
+                await asyncio.sleep(0.05)
+        raise AssertionError((await process.communicate())[1].decode())
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path)
+
+
+async def test_serve_says_where_it_is_where_the_data_lies_and_how_to_stop(operator: Operator, tmp_path: Path) -> None:
+    async with operator.serving("--migrate") as process:
+        assert process.stdout
+        said = await process.stdout.readuntil(b"Ctrl+C")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
+    assert f"http://localhost:{operator.port}" in said.decode()
+    assert str(tmp_path / "chatty.db") in said.decode()
+
+
+async def test_sigterm_ends_it_also_with_open_sockets(operator: Operator) -> None:
+    async with operator.serving("--migrate") as process, aiohttp.ClientSession() as http:
+        body = {"email": "anna@example.com", "password": "a cold morning", "nickname": "Anna", "session": "token"}
+        session = await (await http.post(f"{operator.url}/api/v1/auth/register", json=body)).json()
+        ws = await http.ws_connect(f"{operator.url}/socket.io/?EIO=4&transport=websocket")
+        await ws.receive()
+        await ws.send_str(f'40/chat,{{"token":"{session["access_token"]}"}}')
+        assert (await ws.receive()).data.startswith("40/chat")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
+
+
+async def test_serve_asks_for_a_migration(operator: Operator) -> None:
+    ended = await operator.run("serve")
+    assert ended.status != 0
+    assert "chatty migrate" in ended.errors
+    assert "Traceback" not in ended.errors
+
+
+async def test_a_second_process_on_one_sqlite_file_is_refused(operator: Operator) -> None:
+    async with operator.serving("--migrate"):
+        ended = await operator.run("serve")
+    assert ended.status == 2
+    assert "another process serves this SQLite database" in ended.errors
+
+
+async def test_a_taken_port_is_said(operator: Operator, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", operator.port)):
+        ended = await operator.run("serve", "--migrate")
+    assert ended.status != 0
+    assert f"cannot listen on 127.0.0.1:{operator.port}" in ended.errors
+    assert "Traceback" not in ended.errors
+
+
+async def test_an_unsafe_production_is_refused_in_a_sentence_without_the_secret(operator: Operator) -> None:
+    ended = await operator.run("serve", ENV="production", SECRET_KEY="too-short-to-be-safe")
+    assert ended.status == 2
+    assert "CHATTY_SECRET_KEY" in ended.errors
+    assert "too-short-to-be-safe" not in ended.errors
+    assert "Traceback" not in ended.errors
+
+
+async def test_demo_makes_people_who_can_log_in_and_repeats_nothing(operator: Operator) -> None:
+    first, second = await operator.run("demo"), await operator.run("demo")
+    assert (first.status, second.status) == (0, 0), second.errors
+    assert "홍길동" in first.output
+    async with operator.serving() as _, aiohttp.ClientSession() as http:
+        body = {"email": "hong@demo.example.com", "password": "demo-chatty-2026", "session": "token"}
+        session = await (await http.post(f"{operator.url}/api/v1/auth/login", json=body)).json()
+        headers = {"Authorization": f"Bearer {session['access_token']}"}
+        friends = await (await http.get(f"{operator.url}/api/v1/friends", headers=headers)).json()
+        people = await (await http.get(f"{operator.url}/api/v1/users", headers=headers)).json()
+        kim = next(person for person in friends["items"] if person["nickname"] == "김서연")
+        body = {"kind": "direct", "user_id": kim["id"]}
+        room = await (await http.post(f"{operator.url}/api/v1/rooms", json=body, headers=headers)).json()
+    assert len(people["items"]) == 7
+    assert room["last_seq"] == 4
+
+
+@pytest.mark.parametrize(("command", "member"), [("openapi", "paths"), ("asyncapi", "channels")])
+async def test_the_contracts_are_printed(operator: Operator, command: str, member: str) -> None:
+    ended = await operator.run(command)
+    assert json.loads(ended.output)[member]
