@@ -1,7 +1,7 @@
 """Single reads without SQLAlchemy's execution: the statement is SQLAlchemy's, compiled once; the driver runs it.
 
 SQLAlchemy spends several times what SQLite or asyncpg do on a read of one row: a greenlet, a context, a cursor and a
-result object each. A statement that a module builds once needs none of it. See docs/decisions/0005-direct-reads.md.
+result object each. A statement that a module builds once needs none of it. See docs/decisions/0006-direct-reads.md.
 """
 
 from collections import namedtuple

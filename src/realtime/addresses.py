@@ -1,9 +1,13 @@
 """The address of a client, also behind proxies that we trust."""
 
+import logging
 from collections.abc import Iterable, Sequence
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import web
+
+log = logging.getLogger(__name__)
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -24,12 +28,22 @@ def client_address(request: web.BaseRequest, trusted_networks: Iterable[Network]
         return UNKNOWN
     for hop in _hops(request.headers.getall(FORWARDED_FOR, ())):
         if not any(address in network for network in networks):
+            _hint_at_a_proxy()
             break
         nearer = _parsed(hop)
         if nearer is None:
             break
         address = nearer
     return str(address)
+
+
+@cache
+def _hint_at_a_proxy() -> None:
+    """Once: behind an undeclared proxy everybody shares one address, and its limits. Or somebody made the header up."""
+    log.warning(
+        "A request came with X-Forwarded-For from a peer that is not trusted. If that is your reverse proxy, name its "
+        "network in CHATTY_TRUSTED_PROXIES: until then all who come through it count as one client."
+    )
 
 
 def subscriber(address: str) -> str:

@@ -23,7 +23,7 @@ class Limits:
     queue_bytes: int = 1024 * 1024
     malformed: int = 10
     per_user: int | None = 10
-    per_address: int | None = 50
+    per_address: int | None = 200  # an office behind one address; per_user bounds each in it
 
 
 UNCAPPED = Limits(per_user=None, per_address=None)
