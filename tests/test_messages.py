@@ -161,6 +161,13 @@ async def test_what_is_no_text_is_refused_over_both_doors(anna: Person, room_id:
     assert (await anna.get(f"/rooms/{room_id}/messages"))["items"] == []
 
 
+@pytest.mark.parametrize("spelling", ["{{{}}}", "urn:uuid:{}", "no-hyphens", " {}"])
+async def test_an_id_has_one_spelling(anna: Person, room_id: str, spelling: str) -> None:
+    client_id = uuid4().hex if spelling == "no-hyphens" else spelling.format(uuid4())
+    answer = await anna.raw("POST", f"/rooms/{room_id}/messages", {"client_id": client_id, "text": "hello"})
+    assert (answer.status, answer.json["errors"][0]["field"]) == (422, "client_id")
+
+
 async def test_a_client_cannot_choose_what_the_server_decides(anna: Person, boris: Person, room_id: str) -> None:
     for field, value in {"seq": 99, "rev": 99, "sender_id": boris.id, "id": str(uuid4()), "kind": "system"}.items():
         answer = await anna.raw(

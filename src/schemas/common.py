@@ -1,5 +1,6 @@
 """Types that every part of the contract shares (contract §1)."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -19,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -106,4 +108,11 @@ class Items(View, Generic[T]):
     items: list[T]
 
 
-Id = UUID
+def _one_spelling(value: Any) -> Any:
+    """Pydantic reads a UUID in braces, with `urn:` and without hyphens too; an id has one spelling on every client."""
+    if isinstance(value, str) and not _UUID.fullmatch(value):
+        raise PydanticCustomError("uuid_parsing", "must be a UUID of 36 characters")
+    return value
+
+
+Id = Annotated[UUID, BeforeValidator(_one_spelling)]
