@@ -4,9 +4,11 @@ import asyncio
 import json
 import unicodedata
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+
+from src.clock import now
 
 from .cast import Cast, Person, Service
 from .conftest import Node, StartService
@@ -183,6 +185,17 @@ async def test_a_block_stops_messages_both_ways(anna: Person, boris: Person, roo
         assert (await socket.call("send_message", draft(room_id)))["error"]["code"] == "blocked"
     await anna.delete(f"/blocks/{boris.id}", expect=204)
     await send(boris, room_id, "again")
+
+
+async def test_nobody_writes_to_a_deleted_account(service: Service, anna: Person, boris: Person, room_id: str) -> None:
+    sent = await send(boris, room_id, "goodbye")
+    async with service.parts.database.transaction() as tx:  # deletion itself comes with a later issue
+        await tx.people.change(UUID(boris.id), {"deleted_at": now(), "nickname": None})
+    answer = await anna.raw("POST", f"/rooms/{room_id}/messages", {"client_id": str(uuid4()), "text": "still there?"})
+    assert (answer.status, answer.json["code"]) == (410, "gone")
+    (kept,) = (await anna.get(f"/rooms/{room_id}/messages"))["items"]
+    assert kept["text"] == "goodbye"
+    assert kept["sender"] == sent["sender"] | {"nickname": None}
 
 
 async def test_nothing_acknowledged_is_lost_by_a_restart(start_service: StartService) -> None:
