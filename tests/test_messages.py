@@ -117,13 +117,17 @@ async def test_history_pages_both_ways_and_around(anna: Person, room_id: str) ->
     assert await page(after_seq=7, limit=2) == ([8, 9], True, True)
     assert await page(after_seq=10) == ([], True, False)
     assert await page(around_seq=5, limit=3) == ([4, 5, 6], True, True)
+    assert await page(after_seq=99) == ([], True, False)
+    assert await page(before_seq=99, limit=2) == ([9, 10], True, False)
     assert await page(before_seq=1) == ([], False, True)
+    assert await page(before_seq=0) == ([], False, True)
     assert await page(after_seq=0) == (list(range(1, 11)), False, False)
 
 
 async def test_an_empty_room_has_neither_before_nor_after(anna: Person, room_id: str) -> None:
-    answer = await anna.get(f"/rooms/{room_id}/messages")
-    assert answer == {"items": [], "has_before": False, "has_after": False}
+    for query in ({}, {"before_seq": 10}, {"before_seq": 0}, {"after_seq": 10}, {"around_seq": 10}):
+        answer = await anna.get(f"/rooms/{room_id}/messages", params=query)
+        assert answer == {"items": [], "has_before": False, "has_after": False}, query
 
 
 async def test_what_i_send_i_have_read_and_what_i_hear_is_unread(anna: Person, boris: Person, room_id: str) -> None:

@@ -44,14 +44,14 @@ class Messages:
             room = await reads.rooms.joined_by(user_id, room_id)
             if room is None:
                 raise NotFound
-            before, after = _wanted(query, room.last_seq)
-            position = _position(query, room.last_seq)
+            before, after = _wanted(query)
+            position = _position(query, room)
             rows = []
             if before:
                 rows += await reads.messages.before(room_id, position + 1, room.first_seq, before)
             if after:
                 rows += await reads.messages.after(room_id, position, room.first_seq, after)
-            return _history(rows, query, room)
+            return _history(rows, position, room)
 
     async def _refuse_unreachable(self, tx: Transaction, author_id: UUID, members: Sequence[Row]) -> None:
         partner = partner_of(members, author_id)
@@ -86,16 +86,19 @@ class Messages:
             tx.announce(RoomAdded(frozenset({user_id}), await room_as_seen_by(tx, user_id, room_id)))
 
 
-def _position(query: HistoryQuery, last_seq: int) -> int:
-    """The last line that counts as before: the page is cut there."""
+def _position(query: HistoryQuery, room: Row) -> int:
+    """The last line that counts as before: the page is cut there. Of the lines to be read, or just before them."""
+    wanted = room.last_seq
     if query.before_seq is not None:
-        return query.before_seq - 1
-    if query.after_seq is not None:
-        return query.after_seq
-    return query.around_seq if query.around_seq is not None else last_seq
+        wanted = query.before_seq - 1
+    elif query.after_seq is not None:
+        wanted = query.after_seq
+    elif query.around_seq is not None:
+        wanted = query.around_seq
+    return int(max(room.first_seq - 1, min(wanted, room.last_seq)))
 
 
-def _wanted(query: HistoryQuery, last_seq: int) -> tuple[int, int]:
+def _wanted(query: HistoryQuery) -> tuple[int, int]:
     """How many lines up to the position and how many after it."""
     if query.after_seq is not None:
         return 0, query.limit
@@ -104,8 +107,8 @@ def _wanted(query: HistoryQuery, last_seq: int) -> tuple[int, int]:
     return query.limit, 0
 
 
-def _history(rows: Sequence[Row], query: HistoryQuery, room: Row) -> History:
+def _history(rows: Sequence[Row], position: int, room: Row) -> History:
     items = [message_view(row) for row in rows]
-    first = items[0].seq if items else _position(query, room.last_seq) + 1
-    last = items[-1].seq if items else _position(query, room.last_seq)
+    first = items[0].seq if items else position + 1
+    last = items[-1].seq if items else position
     return History(items=items, has_before=first > room.first_seq, has_after=last < room.last_seq)
