@@ -61,6 +61,12 @@ class TestBySubstring:
         for literal in ("%", "_", "\\", "0%_s", "100%_sure/\\", "%_sure/\\"):
             assert await found(house, anna, literal) == ["100%_sure/\\"]
 
+    @pytest.mark.parametrize("invisible", ["\x1c", "\x1f", "\x1f\x1e", "\u200b"])
+    async def test_a_query_that_cannot_be_seen_finds_nobody(self, house: House, invisible: str) -> None:
+        anna = await house.join("Anna")
+        await house.join("Boris")
+        assert await found(house, anna, invisible) == []
+
     async def test_without_a_query_everybody_but_myself_is_listed(self, house: House) -> None:
         anna = await house.join("Anna")
         for name in ("Boris", "홍길동", "Clara"):

@@ -55,8 +55,8 @@ class NameQuery(NamedTuple):
 
 
 def queries(text: str) -> list[NameQuery]:
-    """The readings of what somebody typed: a name that matches any of them is found. Empty for an empty text."""
-    typed = keys(text.strip()).key
+    """The readings of what somebody typed, as it is: a name that matches any of them is found. Empty for ''."""
+    typed = keys(text).key
     return [_query(reading) for reading in dict.fromkeys((typed, typed.translate(_COMPOUND))) if reading]
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     insert,
     or_,
     select,
@@ -106,7 +107,7 @@ def _found(text: str | None, after: Key | None, limit: int) -> Select[*tuple[Any
     people = _OTHERS.limit(limit + 1)
     if text:
         readings = names.queries(text)
-        people = people.where(or_(*map(_matches, readings)))
+        people = people.where(or_(false(), *map(_matches, readings)))
         if len(readings) > 1:  # by the OR alone PostgreSQL would not find its way to the index
             people = people.where(_has_any_of([each.grams[0] for each in readings]))
     return people.where(tuple_(User.nickname_key, User.id) > after) if after else people
