@@ -4,26 +4,22 @@ Publishing is the line after COMMIT: on a rollback nothing is announced, and a f
 never a message.
 """
 
-import asyncio
 import contextlib
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ..errors import Conflict, Unavailable
 from ..events import Event
 from . import sqlite
 from .direct import DirectReads, Driver
+from .failures import translated
 from .repositories import Repositories
+from .uninterrupted import uninterrupted
 
 Publish = Callable[[Sequence[Event]], None]
-T = TypeVar("T")
 
 
 class Transaction(Repositories):
@@ -63,20 +59,24 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Change things, all or nothing: COMMIT at the end of the block, then publish; ROLLBACK on any exception."""
-        with _translated():
+        with translated():
             async with self._writer.connect() as connection:
                 transaction = Transaction(connection)
                 if self.is_sqlite:
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield transaction
-                await _seen_through(connection.commit())
+                await uninterrupted(self._commit(connection, transaction))
+
+    async def _commit(self, connection: AsyncConnection, transaction: Transaction) -> None:
+        """COMMIT and publish are one: who is cancelled in between has still done both."""
+        await connection.commit()
         if transaction.announced:
             self._publish(transaction.announced)
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Repositories]:
         """Read things as they were at one moment, however many statements it takes."""
-        with _translated():
+        with translated():
             async with self._reader.connect() as connection:
                 if self.is_sqlite:
                     await connection.exec_driver_sql("BEGIN")
@@ -88,18 +88,18 @@ class Database:
 
         Its own snapshot. Not for two statements, not for lists of values.
         """
-        with _translated():
+        with translated():
             yield self._direct
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless the database answers."""
-        with _translated():
+        with translated():
             async with self._reader.connect() as connection:
                 await connection.execute(text("SELECT 1"))
 
     async def revision(self) -> str | None:
         """The migration that the database is at, or None if it was never migrated."""
-        with _translated():
+        with translated():
             async with self._reader.connect() as connection:
                 if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
                     return None
@@ -111,43 +111,6 @@ class Database:
         await self._writer.dispose()
         if self.is_sqlite:
             await self._reader.dispose()
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        raise Conflict from error
-    except PoolTimeout as error:
-        raise Unavailable("The service is too busy; try again.", retry_after_ms=1000) from error
-    except Exception as error:
-        if not _is_outage(error):
-            raise
-        raise Unavailable("The database cannot be reached; try again.", retry_after_ms=1000) from error
-
-
-# Lock and statement time-outs, deadlocks, serialization failures, shut-downs, too many connections: try again.
-_OUTAGES = ("55P03", "57014", "40P01", "40001", "57P", "53", "08", "25P03")
-
-
-def _is_outage(error: Exception) -> bool:
-    """Is it the database's state, not the statement? `error` is SQLAlchemy's, or in a single read the driver's."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if str(getattr(cause, "sqlstate", None) or "").startswith(_OUTAGES):
-        return True
-    lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return lost or isinstance(error, (OperationalError, sqlite3.OperationalError, OSError))
-
-
-async def _seen_through(commit: Awaitable[T]) -> T:
-    """Let a COMMIT finish although its caller is cancelled: half a commit is an unknown outcome."""
-    running = asyncio.ensure_future(commit)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:

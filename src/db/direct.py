@@ -88,9 +88,9 @@ class DirectReads:
         """Run `statement`, compiled when it is first seen."""
         prepared = self._prepared.get(statement)
         if prepared is None:
-            if len(self._prepared) >= MANY:
-                raise TypeError("statements of single reads are built once, not at each call")
-            prepared = self._prepared[statement] = Prepared(statement, self.dialect)
+            prepared = Prepared(statement, self.dialect)
+            if len(self._prepared) < MANY:  # a statement built at each call is slow, and must not be more than that
+                self._prepared[statement] = prepared
         raw = await self._driver.fetch(prepared.sql, prepared.values(parameters or {}))
         return Rows([prepared.row(each) for each in raw])
 

@@ -10,7 +10,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from .failures import too_busy
+
 POOL_SIZE, READERS = 10, 5
+WAIT_SECONDS = 5
 PING_AFTER_IDLE_SECONDS = 10
 
 _SERVER_SETTINGS = {
@@ -30,7 +33,7 @@ def engine(url: str) -> AsyncEngine:
         url,
         pool_size=POOL_SIZE,
         max_overflow=0,
-        pool_timeout=5,
+        pool_timeout=WAIT_SECONDS,
         hide_parameters=True,  # an error in the log names no person
         connect_args=_CONNECT,
     )
@@ -54,20 +57,34 @@ class Reader:
     async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """The rows of one query, asked again if its connection turns out to have died.
 
-        Raises what asyncpg raises, and ConnectionError or TimeoutError when the server is away.
+        Raises what asyncpg raises, ConnectionError or TimeoutError when the server is away, and Unavailable when too
+        many wait.
         """
-        async with self._places:
-            try:
-                return await self._ask(sql, values)
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
-                self._forget()
-            try:
-                return await self._ask(sql, values)
-            except asyncpg.InterfaceError as error:
-                raise ConnectionError from error
+        await self._take_a_place()
+        try:
+            return await self._ask_twice(sql, values)
+        finally:
+            self._places.release()
 
     async def close(self) -> None:
         self._forget()
+
+    async def _take_a_place(self) -> None:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise too_busy() from None
+
+    async def _ask_twice(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            return await self._ask(sql, values)
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
+            self._forget()
+        try:
+            return await self._ask(sql, values)
+        except asyncpg.InterfaceError as error:
+            raise ConnectionError from error
 
     async def _ask(self, sql: str, values: Sequence[Any]) -> list[Any]:
         while self._free and self._free[-1].is_closed():

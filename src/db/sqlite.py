@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Dialect
 
+from .uninterrupted import uninterrupted
+
 T = TypeVar("T")
 
 _waits = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sqlite-wait")
@@ -22,12 +24,11 @@ _MAY_WAIT = "BEGIN IMMEDIATE"
 
 async def _in_thread(work: Callable[[], T]) -> T:
     """Run `work` in a thread and see it through: a caller's cancellation must not leave it half done."""
-    running = asyncio.get_running_loop().run_in_executor(_waits, work)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
+
+    async def wait() -> T:
+        return await asyncio.get_running_loop().run_in_executor(_waits, work)
+
+    return await uninterrupted(wait())
 
 
 class Cursor:

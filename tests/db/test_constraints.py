@@ -63,6 +63,11 @@ def session(**fields: Any) -> dict[str, Any]:
     return {"id": new_id(), "user_id": LOW, "generation": 1, "client": "", "address": "", **moments} | fields
 
 
+def token(**fields: Any) -> dict[str, Any]:
+    plain = {"token_hash": new_id().hex, "user_id": LOW, "purpose": "reset", "email_key": "x"}
+    return {**plain, "created_at": AT, "expires_at": AT} | fields
+
+
 GOOD: list[tuple[type[Base], Mapping[str, Any]]] = [
     (User, user(LOW, email_key="anna@example.com")),
     (User, user(HIGH)),
@@ -73,6 +78,7 @@ GOOD: list[tuple[type[Base], Mapping[str, Any]]] = [
     (Node, {"id": NODE, "seen_at": AT}),
     (Online, {"user_id": LOW, "node_id": NODE}),
     (Session, session()),
+    (EmailToken, token()),
     (Room, room(ROOM, low_id=LOW, high_id=HIGH)),
     (Room, room(GROUP, kind="group")),
     (Member, member(ROOM, LOW)),
@@ -93,10 +99,8 @@ BAD: dict[str, tuple[type[Base], Mapping[str, Any]]] = {
     "nobody online": (Online, {"user_id": NOBODY, "node_id": NODE}),
     "somebody online nowhere": (Online, {"user_id": HIGH, "node_id": NOBODY}),
     "a session of nobody": (Session, session(user_id=NOBODY)),
-    "a token without a purpose": (
-        EmailToken,
-        {"token_hash": "x", "user_id": LOW, "purpose": "x", "email_key": "x", "created_at": AT, "expires_at": AT},
-    ),
+    "a token without a purpose": (EmailToken, token(purpose="x")),
+    "a second token of a purpose": (EmailToken, token()),
     "a second installation": (Installation, {"id": 2, "epoch": NOBODY}),
     "a second room of a pair": (Room, room(NOBODY, low_id=LOW, high_id=HIGH)),
     "a room of a pair the other way round": (Room, room(NOBODY, low_id=THIRD, high_id=LOW)),
@@ -150,6 +154,7 @@ async def test_what_keeps_the_rules_is_not(furnished: House) -> None:
         (Block, {"blocker_id": HIGH, "blocked_id": LOW, "created_at": AT}),
         (Room, room(new_id(), low_id=LOW, high_id=THIRD)),
         (Room, room(new_id(), kind="group")),
+        (EmailToken, token(purpose="verify")),
         (Message, message()),
         (Message, message(seq=3, rev=3, sender_id=HIGH)),  # another's draft may have the same id
         (Message, message(room_id=GROUP)),

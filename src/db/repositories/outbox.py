@@ -5,12 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..ids import new_id
 from ..models import OutboxItem
 from ..rows import Row
+
+_ANY_DUE = (
+    select(OutboxItem.id).where(OutboxItem.due_at <= bindparam("moment"), OutboxItem.failed_at.is_(None)).limit(1)
+)
 
 
 class Outbox:
@@ -23,8 +27,7 @@ class Outbox:
         await self._connection.execute(insert(OutboxItem), row)
 
     async def has_due(self, moment: datetime) -> bool:
-        due = select(OutboxItem.id).where(OutboxItem.due_at <= moment, OutboxItem.failed_at.is_(None)).limit(1)
-        return (await self._connection.execute(due)).first() is not None
+        return (await self._connection.execute(_ANY_DUE, {"moment": moment})).first() is not None
 
     async def lease(self, limit: int, moment: datetime, until: datetime) -> Sequence[Row]:
         """At most `limit` of what is due, for this worker alone until then; if it dies, for another one after."""

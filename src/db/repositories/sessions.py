@@ -22,6 +22,7 @@ _IS_ALIVE = (
 )
 _LOCKED = select(*_EVERYTHING).where(Session.id == bindparam("session_id"), *_ALIVE).with_for_update()
 _MINE = select(*_EVERYTHING).where(Session.user_id == bindparam("user_id"), *_ALIVE)
+_MINE_LATEST = _MINE.order_by(Session.last_seen_at.desc(), Session.id.desc())
 _KNOWN_ADDRESS = (
     select(literal(True))
     .select_from(Session)
@@ -71,8 +72,7 @@ class Sessions:
 
     async def of(self, user_id: UUID, moment: datetime) -> Sequence[Row]:
         """A person's sessions that are alive, the latest used first."""
-        mine = _MINE.order_by(Session.last_seen_at.desc(), Session.id.desc())
-        return (await self._connection.execute(mine, {"user_id": user_id, "moment": moment})).all()
+        return (await self._connection.execute(_MINE_LATEST, {"user_id": user_id, "moment": moment})).all()
 
     async def end(
         self, user_id: UUID, moment: datetime, *, only: UUID | None = None, but: UUID | None = None
