@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,8 @@ cli = typer.Typer(
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command that the arguments name. What it writes is for its own user: messages, hashes, secrets, mails."""
+    os.umask(0o077)
     cli()
 
 
@@ -54,7 +56,11 @@ def demo() -> None:
     """Fill the database with people, friendships and messages in Korean and English, and print the logins."""
     from .demo import fill
 
-    fill(_settings())
+    settings = _settings()
+    if settings.env == "production":
+        typer.secho("chatty: the demo's passwords are public: not with CHATTY_ENV=production.", fg="red", err=True)
+        raise typer.Exit(2)
+    fill(settings)
 
 
 @cli.command()
@@ -110,8 +116,7 @@ def _lock_or_exit(lock: IO[str], path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         typer.secho(
-            f"chatty: another process serves this SQLite database ({path.with_suffix('')}). Stop it first, or set "
-            "CHATTY_DATABASE_URL to PostgreSQL, which serves several.",
+            f"chatty: another process serves this SQLite database ({path.with_suffix('')}). Stop it first.",
             fg="red",
             err=True,
         )

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 Private = Annotated[str, Field(repr=False)]
 
 MIN_SECRET_BYTES = 32
+SAFE_ROUNDS = 10
 EXAMPLE_SECRET = "change-me-change-me-change-me-change-me"  # noqa: S105 - the value that .env.example shows, refused in production
 
 
@@ -100,6 +101,19 @@ class Settings(BaseSettings):
                 "CHATTY_REDIS_URL joins several nodes, and SQLite serves one: set CHATTY_DATABASE_URL to PostgreSQL, "
                 "or leave CHATTY_REDIS_URL empty."
             )
+
+    @property
+    def doubts(self) -> list[str]:
+        """What a production set-up may well not mean, each with what to do."""
+        found = []
+        if self.env == "production":
+            if not self.secure_cookies:
+                found.append("CHATTY_PUBLIC_URL is not https://: cookies are not secure, and mails link to it.")
+            if self.rate_limits == "off":
+                found.append("CHATTY_RATE_LIMITS is off: anybody may try passwords as fast as they can.")
+            if self.bcrypt_rounds < SAFE_ROUNDS:
+                found.append(f"CHATTY_BCRYPT_ROUNDS is below {SAFE_ROUNDS}: stolen hashes are cheap to try.")
+        return found
 
     @property
     def is_sqlite(self) -> bool:

@@ -4,11 +4,14 @@ import asyncio
 import signal
 import sys
 
+import structlog
 from aiohttp import web
 
 from .app import create_app
 from .config import Settings
 from .logs import configure as configure_logs
+
+log = structlog.get_logger("chatty.serve")
 
 SHUTDOWN_SECONDS = 10
 
@@ -16,6 +19,8 @@ SHUTDOWN_SECONDS = 10
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, on uvloop where there is one. Raises SystemExit, with a sentence, if it cannot."""
     configure_logs(settings)
+    for doubt in settings.doubts:
+        log.warning(doubt)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
 

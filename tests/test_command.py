@@ -148,6 +148,17 @@ async def test_demo_makes_people_who_can_log_in_and_repeats_nothing(operator: Op
     assert room["last_seq"] == 4
 
 
+async def test_the_demo_is_not_for_production(operator: Operator) -> None:
+    ended = await operator.run("demo", ENV="production", SECRET_KEY="a" * 40)
+    assert (ended.status, "public" in ended.errors) == (2, True)
+
+
+async def test_nobody_else_reads_what_it_writes(operator: Operator, tmp_path: Path) -> None:
+    await operator.run("migrate", DATA_DIR=str(tmp_path / "var"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "var", tmp_path / "var" / "chatty.db")}
+    assert modes == {"var": 0o700, "chatty.db": 0o600}
+
+
 @pytest.mark.parametrize(("command", "member"), [("openapi", "paths"), ("asyncapi", "channels")])
 async def test_the_contracts_are_printed(operator: Operator, command: str, member: str) -> None:
     ended = await operator.run(command)

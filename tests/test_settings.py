@@ -155,3 +155,15 @@ class TestTheKeptSecret:
 def examples() -> list[tuple[str, str]]:
     """The settings that .env.example shows, with their values."""
     return re.findall(r"^# (CHATTY_[A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+
+
+def test_a_doubtful_production_is_warned_of_with_what_to_do(tmp_path: Path) -> None:
+    safe = {"env": "production", "secret_key": "a" * 40, "data_dir": tmp_path, "_env_file": None}
+    doubtful = Settings(**safe, rate_limits="off", bcrypt_rounds=4)
+    assert [doubt.split()[0] for doubt in doubtful.doubts] == [
+        "CHATTY_PUBLIC_URL",
+        "CHATTY_RATE_LIMITS",
+        "CHATTY_BCRYPT_ROUNDS",
+    ]
+    assert Settings(**safe, public_url="https://chat.example.com").doubts == []
+    assert Settings(data_dir=tmp_path, rate_limits="off", _env_file=None).doubts == []
