@@ -6,7 +6,7 @@ import email.policy
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -17,11 +17,12 @@ from src.clock import now
 from src.config import Settings
 from src.db.database import Database
 from src.db.ids import new_id
-from src.db.models import OutboxItem
+from src.db.models import EmailToken, OutboxItem
+from src.db.repositories.email_tokens import EmailTokens
 from src.services import mailer, outbox
 from src.services.mail_texts import write
 from src.services.mailer import FileMailer, SmtpMailer, mailer_for
-from src.services.mails import MAIL, Mails, mail_to
+from src.services.mails import MAIL, Mails, mail_to, mail_to_whoever_has
 from src.services.outbox import OutboxWorker, delay
 
 ADDRESS = "anna@example.com"
@@ -51,6 +52,13 @@ class Postbox:
         if answer.startswith("250"):
             self.mails.append(envelope)
         return answer
+
+
+class Item(NamedTuple):
+    """As much of a row of the outbox as a handler reads."""
+
+    id: UUID
+    payload: Any
 
 
 @pytest.fixture
@@ -212,6 +220,27 @@ async def test_two_workers_send_each_mail_once(db: Database, postbox: Postbox) -
     assert sorted(envelope.rcpt_tos[0] for envelope in postbox.mails) == sorted(
         f"anna{number}@example.com" for number in range(12)
     )
+
+
+async def test_of_two_mails_written_at_once_the_link_of_one_works(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await person(db)
+    honest = EmailTokens.forget
+
+    async def slow(tokens: EmailTokens, user_id: UUID, purpose: Any) -> None:
+        """Between taking the earlier token away and keeping the new one: time for the other mail to come in between."""
+        await honest(tokens, user_id, purpose)
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(EmailTokens, "forget", slow)
+    box = FileMailer(tmp_path / "mail")
+    mails = Mails(db, box, "https://chatty.example", "Chatty <chatty@chatty.example>")
+    asked = [mail_to_whoever_has(ADDRESS, "reset_password") for _ in range(3)]
+    await asyncio.gather(*(mails.deliver(Item(new_id(), payload)) for payload in asked))
+    assert len(list((tmp_path / "mail").iterdir())) == 3, "each is sent"
+    async with db.snapshot() as reads:
+        assert len((await reads._connection.execute(select(EmailToken.token_hash))).all()) == 1
 
 
 async def test_two_nodes_that_look_at_once_lease_different_rows(db: Database, settings: Settings) -> None:

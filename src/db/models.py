@@ -108,13 +108,16 @@ class Session(Base):
 
 
 class EmailToken(Base):
-    """A single-use token that was mailed; only its SHA-256 is kept."""
+    """A single-use token that was mailed, one per person and purpose; only its SHA-256 is kept."""
 
     __tablename__ = "email_tokens"
-    __table_args__ = (CheckConstraint("purpose IN ('verify', 'reset')", name="purpose"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "purpose"),
+        CheckConstraint("purpose IN ('verify', 'reset')", name="purpose"),
+    )
 
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     purpose: Mapped[str] = mapped_column(String(10))
     email_key: Mapped[str] = mapped_column(String(254))
     created_at: Mapped[datetime]

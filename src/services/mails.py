@@ -78,10 +78,7 @@ class Mails:
 
     async def _written(self, tx: Transaction, item: Row) -> EmailMessage | None:
         payload: Mapping[str, Any] = item.payload
-        if "user_id" in payload:
-            user = await tx.users.me_row(UUID(payload["user_id"]))
-        else:
-            user = await tx.users.credentials(payload["email_key"])
+        user = await _addressee(tx, payload)
         if user is None or user.email is None:
             return None
         about = payload["about"]
@@ -109,3 +106,11 @@ class Mails:
         message.set_content(text.plain, cte="8bit")
         message.add_alternative(text.html, subtype="html", cte="8bit")
         return message
+
+
+async def _addressee(tx: Transaction, payload: Mapping[str, Any]) -> Row | None:
+    """The person a mail is for, locked: of two mails written at once the later one's link replaces the earlier's."""
+    if "user_id" in payload:
+        return await tx.users.lock(UUID(payload["user_id"]))
+    found = await tx.users.credentials(payload["email_key"])
+    return await tx.users.lock(found.id) if found else None

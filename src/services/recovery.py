@@ -31,9 +31,11 @@ class Recovery:
 
     async def verify_email(self, token: str) -> None:
         """The mailed token shows that the address is theirs. Raises Gone for a wrong, used or expired one alike."""
-        moment = now()
+        digest, moment = token_hash(token), now()
         async with self._database.transaction() as tx:
-            used = await tx.email_tokens.use(token_hash(token), "verify", moment)
+            user_id = await tx.email_tokens.find(digest, "verify", moment)
+            user = await tx.users.lock(user_id) if user_id else None  # before the token's row, as everywhere
+            used = await tx.email_tokens.use(digest, "verify", moment) if user else None
             if used is None:
                 raise Gone("This link has been used, has expired, or never was.")
             await tx.users.verify_email(used.user_id, used.email_key, moment)

@@ -20,7 +20,10 @@ class EmailTokens:
     async def replace(  # noqa: PLR0913, PLR0917 - a row
         self, token_hash: str, user_id: UUID, purpose: Purpose, email_key: str, moment: datetime, expires_at: datetime
     ) -> None:
-        """A new token, in place of any earlier one of this purpose: only the latest mail's link works."""
+        """A new token, in place of any earlier one of this purpose: only the latest mail's link works.
+
+        The person's row must be locked: of two at once the second would meet the first one's unique key.
+        """
         await self.forget(user_id, purpose)
         row = {
             "token_hash": token_hash, "user_id": user_id, "purpose": purpose,

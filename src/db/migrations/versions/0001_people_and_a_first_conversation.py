@@ -88,8 +88,8 @@ def upgrade() -> None:
             ["user_id"], ["users.id"], name=op.f("fk_email_tokens_user_id_users"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_email_tokens")),
+        sa.UniqueConstraint("user_id", "purpose", name=op.f("uq_email_tokens_user_id_purpose")),
     )
-    op.create_index(op.f("ix_email_tokens_user_id"), "email_tokens", ["user_id"], unique=False)
     op.create_table(
         "friendships",
         sa.Column("low_id", sa.Uuid(), nullable=False),
