@@ -1,6 +1,7 @@
 """Who is connected: one `Connection` per transport, found by person and by session."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
@@ -110,17 +111,13 @@ class Connections:
     def __init__(self) -> None:
         self._of_user: dict[UUID, tuple[Connection, ...]] = {}
         self._of_session: dict[UUID, tuple[Connection, ...]] = {}
-        self._ended: dict[UUID, float] = {}
+        self._ended: OrderedDict[UUID, float] = OrderedDict()  # the first to be forgotten first
 
     def __len__(self) -> int:
         return sum(map(len, self._of_user.values()))
 
     def of_user(self, user_id: UUID) -> tuple[Connection, ...]:
         return self._of_user.get(user_id, ())
-
-    def users(self) -> frozenset[UUID]:
-        """Whoever has a connection here."""
-        return frozenset(self._of_user)
 
     def sessions(self) -> frozenset[UUID]:
         """Sessions that have a connection here; ask the database now and then which of them still live."""
@@ -137,15 +134,13 @@ class Connections:
 
     def close_session(self, session_id: UUID) -> None:
         """The session has ended: so do its connections, also one that is just being admitted."""
-        self._close(session_id, self._of_session)
-
-    def close_user(self, user_id: UUID) -> None:
-        """End all connections of this person, also one that is just being admitted."""
-        self._close(user_id, self._of_user)
+        self._note_ended(session_id)
+        for connection in self._of_session.get(session_id, ()):
+            connection.kick()
 
     def bind(self, connection: Connection, viewer: Viewer, asked_at: float) -> None:
         """`connection` is `viewer`'s. Raises Unauthorized if the session ended since `asked_at` (monotonic seconds)."""
-        if any(self._ended.get(id, 0) >= asked_at for id in (viewer.session_id, viewer.user_id)):
+        if self._ended.get(viewer.session_id, 0) >= asked_at:
             raise Unauthorized("This session has ended.")
         if connection.viewer is not None:
             connection.extend(viewer)
@@ -167,8 +162,9 @@ class Connections:
             else:
                 index.pop(key, None)
 
-    def _close(self, id: UUID, index: dict[UUID, tuple[Connection, ...]]) -> None:
+    def _note_ended(self, session_id: UUID) -> None:
         now = time.monotonic()
-        self._ended = {key: at for key, at in self._ended.items() if now - at < REMEMBER_ENDED_SECONDS} | {id: now}
-        for connection in index.get(id, ()):
-            connection.kick()
+        while self._ended and now - next(iter(self._ended.values())) >= REMEMBER_ENDED_SECONDS:
+            self._ended.popitem(last=False)
+        self._ended[session_id] = now
+        self._ended.move_to_end(session_id)

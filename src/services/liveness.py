@@ -1,6 +1,7 @@
 """What this process knows of sessions without asking the database: which have just been seen alive, which are over."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -15,7 +16,7 @@ class Liveness:
     def __init__(self, token_seconds: int) -> None:
         self._remembered_seconds = token_seconds + SLACK_SECONDS
         self._seen_alive: dict[UUID, float] = {}
-        self._ended: dict[UUID, float] = {}
+        self._ended: OrderedDict[UUID, float] = OrderedDict()  # of a dict the first becomes slow to find
 
     def has_ended(self, session_id: UUID) -> bool:
         return session_id in self._ended
@@ -35,7 +36,7 @@ class Liveness:
         """Remember these until their last access token has expired, when nobody can show one any more."""
         moment = time.monotonic()
         while self._ended and next(iter(self._ended.values())) < moment:
-            del self._ended[next(iter(self._ended))]
+            self._ended.popitem(last=False)
         for session_id in session_ids:
             self._seen_alive.pop(session_id, None)
             self._ended[session_id] = moment + self._remembered_seconds

@@ -3,9 +3,11 @@
 import asyncio
 import json
 from ipaddress import ip_network
+from uuid import uuid4
 
 import pytest
 
+from src.realtime.connections import Connections
 from src.realtime.limits import Limits
 from src.realtime.packets import event_frame
 
@@ -88,7 +90,6 @@ async def test_a_namespace_that_is_not_open_hears_nothing(stage: Stage) -> None:
 async def test_who_is_here_is_known_by_person_and_session(stage: Stage) -> None:
     wire = await stage.join("anna/1")
     await stage.join("anna/2")
-    assert stage.connections.users() == {person("anna")}
     assert stage.connections.sessions() == {person("anna/1"), person("anna/2")}
     assert len(stage.connections) == 2
     await wire.close()
@@ -96,6 +97,29 @@ async def test_who_is_here_is_known_by_person_and_session(stage: Stage) -> None:
         while len(stage.connections) > 1:
             await asyncio.sleep(0.01)
     assert stage.connections.sessions() == {person("anna/2")}
+
+
+class Counted(float):
+    """A number that knows how often it was compared."""
+
+    times = 0
+
+    def __gt__(self, other: float) -> bool:
+        Counted.times += 1
+        return float(self) > other
+
+    def __le__(self, other: float) -> bool:
+        Counted.times += 1
+        return float(self) <= other
+
+
+def test_to_end_many_sessions_looks_at_each_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.realtime.connections.REMEMBER_ENDED_SECONDS", Counted(60))
+    monkeypatch.setattr(Counted, "times", 0)
+    connections = Connections()
+    for _ in range(1000):
+        connections.close_session(uuid4())
+    assert 0 < Counted.times <= 2000
 
 
 async def test_a_person_may_have_so_many_connections(start_stage: StartStage) -> None:

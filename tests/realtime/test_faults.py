@@ -127,7 +127,7 @@ async def test_e8_a_kicked_client_is_told_and_its_transport_aborted(stage: Stage
     assert await wire.ended() == ["41/chat,"]
     assert stage.chat.log == []
     assert (await other.call("echo", {"text": "mine"}))["ok"] is True
-    stage.connections.close_user(person("anna"))
+    stage.connections.close_session(person("anna/2"))
     assert await other.ended() == ["41/chat,"]
     await stage.until_empty()
 

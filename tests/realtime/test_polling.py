@@ -8,7 +8,7 @@ import pytest
 from src.realtime.limits import Limits
 
 from .conftest import StartStage
-from .stage import Poller, Stage
+from .stage import Poller, Stage, person
 
 
 async def in_pieces(poller: Poller, body: bytes, sizes: int, *, chunked: bool = False) -> bytes:
@@ -140,7 +140,7 @@ async def test_a_kicked_polling_client_is_told(stage: Stage) -> None:
     await poller.enter()
     poll = asyncio.create_task(poller.get())
     await asyncio.sleep(0.05)
-    stage.connections.of_user(next(iter(stage.connections.users())))[0].kick()
+    stage.connections.of_user(person("anna"))[0].kick()
     assert await poll == ["41/chat,"]
     await stage.until_empty()
     with pytest.raises(ConnectionError):

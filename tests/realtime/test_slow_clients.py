@@ -131,7 +131,7 @@ async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_held_back(st
         await asyncio.sleep(0.01)
         assert waiting_bytes(stage) < 1024 * 1024
     flood.cancel()
-    stage.connections.close_user(person("anna"))
+    stage.connections.close_session(person("anna/"))
     await stage.until_empty()
 
 
@@ -145,8 +145,8 @@ async def test_a_closed_connection_is_freed(stage: Stage) -> None:
     await (await stage.poller()).enter("boris")
     kept = [weakref.ref(transport) for transport in stage.server.eio.sockets.values()]
     assert len(kept) == 2
-    stage.connections.close_user(person("anna"))
-    stage.connections.close_user(person("boris"))
+    stage.connections.close_session(person("anna/"))
+    stage.connections.close_session(person("boris/"))
     await stage.until_empty()
     await asyncio.sleep(0.05)
     gc.collect()
