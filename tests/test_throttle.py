@@ -1,13 +1,19 @@
 """How often somebody may do something: at the limit, beyond it, later, together with other nodes, and without Redis."""
 
+import ast
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
 from limits.aio.storage import MemoryStorage
 
+from src.app import CONTROLLERS, NAMESPACES
+from src.controllers.api import routes_of
+from src.controllers.serving import policies_of
+from src.controllers.socket_edge import events_of
 from src.errors import RateLimited
 from src.services import throttle as module
 from src.services.throttle import POLICIES, Throttle, fingerprint, network_of
@@ -16,8 +22,26 @@ from .accounts import account
 from .cast import PASSWORD, Cast
 from .conftest import Mailbox
 
+SOURCES = Path(module.__file__).parents[1]
 Make = Callable[..., Throttle]
 MIDNIGHT = 1_800_000_000 // 3600 * 3600 + 0.25  # windows are counted from the epoch: soon after one has begun
+
+
+def asked_for_by_name() -> set[str]:
+    """The policies that some line of ours counts under: `….hit("messages", …)`."""
+    calls = (node for file in SOURCES.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "hit"
+        if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+    }
+
+
+def test_every_policy_is_applied_and_every_one_applied_exists() -> None:
+    routes = {policy for each in CONTROLLERS for route in routes_of(each) for policy in policies_of(route)}
+    events = {event.limit for each in NAMESPACES for event in events_of(each) if event.limit}
+    assert routes | events | asked_for_by_name() == POLICIES.keys()
 
 
 @pytest.fixture
@@ -231,6 +255,20 @@ class TestGuessing:
         body = {"current_password": "a guess", "new_password": "한강에서 라면 먹기"}
         statuses = [(await anna.raw("PUT", "/auth/password", body)).status for _ in range(12)]
         assert statuses == [401] * 10 + [429] * 2
+
+
+class TestSearchingAndOpeningRooms:
+    async def test_thirty_searches_a_minute(self, limited: Cast) -> None:
+        anna = await limited.join("Anna")
+        answers = [await anna.raw("GET", "/users?q=b") for _ in range(33)]
+        assert [answer.status for answer in answers[:30]] == [200] * 30
+        assert (answers[-1].status, answers[-1].json["code"]) == (429, "rate_limited")
+
+    async def test_twenty_rooms_an_hour(self, limited: Cast) -> None:
+        anna, boris = await limited.join("Anna"), await limited.join("Boris")
+        answers = [await anna.raw("POST", "/rooms", {"kind": "direct", "user_id": boris.id}) for _ in range(23)]
+        assert [answer.status for answer in answers[:20]] == [201] + [200] * 19
+        assert (answers[-1].status, answers[-1].json["code"]) == (429, "rate_limited")
 
 
 class TestAskingForMails:

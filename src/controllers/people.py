@@ -26,7 +26,7 @@ class PeopleController:
         """Change my nickname, my introduction or my settings; what is left out stays."""
         return await self._people.change_me(viewer.user_id, body)
 
-    @get("/users")
+    @get("/users", limit="search")
     async def find_people(self, viewer: Viewer, query: PeopleQuery) -> Page[Profile]:
         """Other people by nickname.
 

@@ -18,7 +18,13 @@ class RoomsController:
         self._rooms = rooms
         self._messages = messages
 
-    @post("/rooms", status=201, also={200: "The one room of the two of you."}, errors=(NotFound, Blocked))
+    @post(
+        "/rooms",
+        status=201,
+        also={200: "The one room of the two of you."},
+        limit="rooms",
+        errors=(NotFound, Blocked),
+    )
     async def open_room(self, viewer: Viewer, body: DirectRoomDraft) -> Answer[Room]:
         """Open the one direct room with somebody; they see it with its first message."""
         room, made = await self._rooms.open_direct(viewer.user_id, body.user_id)

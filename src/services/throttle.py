@@ -28,7 +28,6 @@ POLICIES: Final = {
     "requests": (60, 3),
     "events": (60, 3),
     "messages": (20, 4),
-    "typing": (5, 5),
     "friend_requests": (20, HOUR),
     "rooms": (20, HOUR),
     "search": (30, 60),
