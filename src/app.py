@@ -63,6 +63,7 @@ class Parts:
 
     settings: Settings
     bus: Bus
+    connections: Connections
     database: Database
     throttle: Throttle
     tokens: Tokens
@@ -97,6 +98,7 @@ def build(settings: Settings) -> Parts:
     return Parts(
         settings=settings,
         bus=bus,
+        connections=Connections(),
         database=database,
         throttle=throttle,
         tokens=tokens,
@@ -151,7 +153,6 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
 
 
 def _mount_sockets(app: web.Application, parts: Parts) -> None:
-    connections = Connections()
     namespaces = (
         ChatNamespace(parts.messages, parts.sync, parts.sessions, parts.presence),
         NotificationNamespace(),
@@ -159,11 +160,11 @@ def _mount_sockets(app: web.Application, parts: Parts) -> None:
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
     server = RealtimeServer(
-        door, connections, origins=parts.settings.origins, networks=parts.settings.proxy_networks, limits=limits
+        door, parts.connections, origins=parts.settings.origins, networks=parts.settings.proxy_networks, limits=limits
     )
     server.attach(app)
     parts.bus.subscribe(parts.sessions.hear)
-    parts.bus.subscribe(Broadcast(connections))
+    parts.bus.subscribe(Broadcast(parts.connections))
 
 
 def _checks(parts: Parts) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -183,7 +184,8 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.database.close)
         stack.push_async_callback(parts.throttle.close)
         stack.callback(parts.passwords.close)
-        for work in (parts.sessions.watch(), parts.presence.run(), parts.outbox.run(), housekeeping.run()):
+        watch = parts.sessions.watch(parts.connections.sessions)
+        for work in (watch, parts.presence.run(), parts.outbox.run(), housekeeping.run()):
             stack.push_async_callback(_cancel, asyncio.create_task(_supervised(work)))
         yield
 

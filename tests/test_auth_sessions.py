@@ -9,15 +9,18 @@ import pytest
 from sqlalchemy import update
 
 from src.clock import now
-from src.db.models import Session
+from src.db.models import Session, User
+from src.db.repositories import sessions as repository
 from src.db.repositories.users import Users
 from src.errors import Unauthorized
 from src.events import SessionsEnded
+from src.services import sessions
 from src.services.tokens import Tokens
 
 from .accounts import account, alter, cookie_in, refresh
 from .cast import PASSWORD, Cast, Person, Refused, Service
 
+HOUR = timedelta(hours=1)
 LONG_AGO = timedelta(seconds=11)
 
 
@@ -218,6 +221,37 @@ class TestEnding:
         await socket.ended()
         await guest.get("/auth/sessions", expect=401)
         await there.leave()
+
+    async def test_an_end_that_another_clock_wrote_is_seen_by_asking(
+        self, cast: Cast, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sessions, "CHECK_SECONDS", 0)
+        monkeypatch.setattr(repository, "ASKED_AT_ONCE", 2)
+        anna = await cast.join("Anna")
+        lost, deleted = await anna.connect("/chat"), await (await cast.join("Boris")).connect("/chat")
+        others = [await cast.join(name) for name in ("Mallory", "홍길동")]
+        kept = [await other.connect("/chat") for other in others]
+        mine = service.parts.tokens.read_access(anna.token or "").session_id
+        await alter(service, update(Session).where(Session.id == mine).values(revoked_at=now() - HOUR))
+        await alter(service, update(User).where(User.nickname == "Boris").values(deleted_at=now()))
+        await lost.ended()
+        await deleted.ended()
+        await anna.get("/users/me", expect=401)
+        for socket in kept:
+            assert (await socket.call("send_message", {}))["error"]["code"] == "invalid", "still connected"
+
+    async def test_an_end_whose_commit_came_late_is_learnt(self, service: Service, cast: Cast) -> None:
+        anna = await cast.join("Anna")
+        mine = service.parts.tokens.read_access(anna.token or "").session_id
+        heard: list[Any] = []
+        watching = sessions.Sessions(service.parts.database, service.parts.tokens, heard.extend, 30)
+        since = await watching._learn(now())
+        await alter(service, update(Session).where(Session.id == mine).values(revoked_at=now() - HOUR))
+        since = await watching._learn(since)
+        assert heard == []
+        await alter(service, update(Session).where(Session.id == mine).values(revoked_at=now() - timedelta(seconds=5)))
+        await watching._learn(since)
+        assert [event.session_ids for event in heard] == [{mine}]
 
     async def test_an_answer_under_way_does_not_revive_a_session_that_ended(
         self, cast: Cast, service: Service, monkeypatch: pytest.MonkeyPatch

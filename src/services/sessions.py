@@ -6,7 +6,7 @@ database at most once a second per session, and not at all for sessions that are
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -31,6 +31,7 @@ log = structlog.get_logger("chatty.sessions")
 RACE = timedelta(seconds=10)
 WATCH_SECONDS = 1.0
 OVERLAP = timedelta(seconds=10)
+CHECK_SECONDS = 10.0
 MAX_CLIENT = 200
 
 
@@ -137,13 +138,20 @@ class Sessions:
             if isinstance(event, SessionsEnded):
                 self._liveness.note_ended(event.session_ids)
 
-    async def watch(self) -> None:
-        """Run for ever: learn every second which sessions other nodes ended, and tell this node's sockets."""
-        since = now() - OVERLAP
+    async def watch(self, connected: Callable[[], Collection[UUID]]) -> None:
+        """Run for ever: learn every second which sessions other nodes ended, and tell this node's sockets.
+
+        That goes by the clocks of the nodes and misses a COMMIT that came very late; so every CHECK_SECONDS it also
+        asks which of the sessions with sockets here (`connected`) are still alive, and ends those that are not.
+        """
+        since, checked_at = now() - OVERLAP, time.monotonic()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 since = await self._learn(since)
+                if time.monotonic() - checked_at >= CHECK_SECONDS:
+                    await self._end_dead(connected())
+                    checked_at = time.monotonic()
             except Exception as error:
                 log.warning("Sessions that end elsewhere are learnt of later.", error=type(error).__name__)
 
@@ -164,6 +172,15 @@ class Sessions:
         if news:
             self._publish([SessionsEnded(frozenset({row.user_id}), frozenset({row.id})) for row in news])
         return asked_at - OVERLAP
+
+    async def _end_dead(self, connected: Collection[UUID]) -> None:
+        if not connected:
+            return
+        async with self._database.snapshot() as reads:
+            dead = frozenset(connected) - await reads.sessions.alive_among(connected, now())
+        if dead:
+            log.warning("Sessions had ended unnoticed; their sockets end now.", sessions=len(dead))
+            self._publish([SessionsEnded(frozenset(), dead)])
 
     async def _renewed(  # noqa: PLR0913, PLR0917 - one step of `refresh`
         self, tx: Transaction, given: RefreshToken, row: Row, user: Row, client: ClientInfo, moment: datetime

@@ -1,6 +1,6 @@
 """Sessions: one row per sign-in on one device."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..models import Session, User, UtcDateTime
 from ..rows import Row
+
+ASKED_AT_ONCE = 1000  # a statement takes so many values, and the loop so long a list
 
 _MOMENT = bindparam("moment", type_=UtcDateTime())
 _ALIVE = (Session.revoked_at.is_(None), Session.expires_at > _MOMENT)
@@ -19,6 +21,11 @@ _IS_ALIVE = (
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"), Session.user_id == bindparam("user_id"), *_ALIVE)
     .where(User.deleted_at.is_(None))
+)
+_ALIVE_AMONG = (
+    select(Session.id)
+    .join(User, User.id == Session.user_id)
+    .where(Session.id.in_(bindparam("session_ids", expanding=True)), *_ALIVE, User.deleted_at.is_(None))
 )
 _LOCKED = select(*_EVERYTHING).where(Session.id == bindparam("session_id"), *_ALIVE).with_for_update()
 _MINE = select(*_EVERYTHING).where(Session.user_id == bindparam("user_id"), *_ALIVE)
@@ -90,6 +97,14 @@ class Sessions:
         """Has the account with this e-mail address signed in from this client address before?"""
         known = {"email_key": email_key, "address": address}
         return (await self._connection.execute(_KNOWN_ADDRESS, known)).first() is not None
+
+    async def alive_among(self, session_ids: Collection[UUID], moment: datetime) -> frozenset[UUID]:
+        """Which of these have neither ended nor lapsed, their people being still here."""
+        asked, alive = list(session_ids), set[UUID]()
+        for start in range(0, len(asked), ASKED_AT_ONCE):
+            given = {"moment": moment, "session_ids": asked[start : start + ASKED_AT_ONCE]}
+            alive.update((await self._connection.execute(_ALIVE_AMONG, given)).scalars())
+        return frozenset(alive)
 
     async def ended_since(self, since: datetime) -> Sequence[Row]:
         """`id` and `user_id` of the sessions that were ended after `since`."""
