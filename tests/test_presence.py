@@ -229,6 +229,82 @@ class TestAudience:
         assert await self.listen(house, anna, boris) == []
 
 
+class TestOfTwo:
+    """What two people hear of each other when how they stand to each other changes."""
+
+    @pytest.mark.parametrize("blocker", ["Anna", "Boris"])
+    async def test_a_block_looks_like_leaving_and_nothing_follows(
+        self, house: House, friends: tuple[UUID, UUID], blocker: str
+    ) -> None:
+        anna, boris = friends
+        async with node(house) as presence:
+            for person, other in ((anna, boris), (boris, anna)):
+                presence.connected(person)
+                await heard(house, person, other, 1)
+            before = now()
+            await house.blocks.block(*((anna, boris) if blocker == "Anna" else (boris, anna)))
+        for person, other in ((anna, boris), (boris, anna)):
+            came, (online, last_seen_at) = changes(house, person, other)
+            assert (came, online) == ((True, None), False)
+            assert last_seen_at is not None and last_seen_at >= before
+
+    async def test_a_block_tells_nothing_of_who_was_away_or_could_not_be_seen(
+        self, house: House, friends: tuple[UUID, UUID]
+    ) -> None:
+        anna, boris = friends
+        mallory = await house.join("Mallory")
+        await left_behind(house, now(), anna, mallory)
+        await house.blocks.block(anna, boris)
+        await house.blocks.block(anna, mallory)
+        assert len(changes(house, anna, boris)) == 1
+        assert changes(house, boris, anna) == []
+        assert changes(house, anna, mallory) == changes(house, mallory, anna) == []
+
+    async def test_a_second_block_tells_nothing_more(self, house: House, friends: tuple[UUID, UUID]) -> None:
+        anna, boris = friends
+        await left_behind(house, now(), anna, boris)
+        await house.blocks.block(anna, boris)
+        await house.blocks.block(anna, boris)
+        await house.blocks.block(boris, anna)
+        assert [len(changes(house, anna, boris)), len(changes(house, boris, anna))] == [1, 1]
+
+    async def test_who_is_blocked_from_a_dead_node_was_seen_when_that_was(
+        self, house: House, friends: tuple[UUID, UUID]
+    ) -> None:
+        anna, boris = friends
+        died = now() - timedelta(seconds=21)
+        await left_behind(house, died, anna)
+        await house.blocks.block(anna, boris)
+        assert changes(house, anna, boris) == [(False, died)]
+
+    @pytest.mark.parametrize("talking", [True, False])
+    async def test_after_the_last_block_partners_see_each_other_again(self, house: House, talking: bool) -> None:
+        anna, boris = await house.join("Anna"), await house.join("Boris")
+        room, _ = await Rooms(house.database).open_direct(anna, boris)
+        if talking:
+            async with house.database.transaction() as tx:
+                await tx.rooms.list_for(room.id, [anna, boris], now())
+        await left_behind(house, now(), anna)
+        await house.blocks.block(anna, boris)
+        await house.blocks.block(boris, anna)
+        house.heard.clear()
+        await house.blocks.unblock(anna, boris)
+        assert changes(house, anna, boris) == []
+        await house.blocks.unblock(boris, anna)
+        assert changes(house, anna, boris) == ([(True, None)] if talking else [])
+        assert changes(house, boris, anna) == []
+
+    async def test_new_friends_hear_who_is_here(self, house: House) -> None:
+        anna, boris = await house.join("Anna"), await house.join("Boris")
+        await left_behind(house, now(), anna)
+        await left_behind(house, now() - timedelta(seconds=21), boris)
+        await house.friends.request(anna, boris)
+        assert changes(house, anna, boris) == []
+        await house.friends.accept(boris, anna)
+        assert changes(house, anna, boris) == [(True, None)]
+        assert changes(house, boris, anna) == []
+
+
 class TestAfterACrash:
     async def test_who_was_on_a_dead_node_does_not_look_online(self, house: House, friends: tuple[UUID, UUID]) -> None:
         anna, boris = friends

@@ -11,6 +11,7 @@ from ..db.views import user_view
 from ..errors import FieldError, Invalid, NotFound
 from ..schemas.common import Page, PageQuery
 from ..schemas.people import Block
+from .presence import hide_from_each_other, show_each_other
 
 
 class Blocks:
@@ -37,6 +38,7 @@ class Blocks:
             pair = await tx.people.lock_pair(viewer_id, user_id)
             if not pair:
                 raise NotFound
+            await hide_from_each_other(tx, frozenset(pair))
             if not await tx.blocks.add(viewer_id, user_id, now()):
                 return
             if await tx.friendships.between(viewer_id, user_id):
@@ -51,5 +53,6 @@ class Blocks:
             removed = await tx.blocks.remove(viewer_id, user_id)
             if pair and removed:
                 announce_standing(tx, pair, viewer_id, "none")
+                await show_each_other(tx, frozenset(pair))
             if not pair and not removed:
                 raise NotFound

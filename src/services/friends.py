@@ -15,6 +15,7 @@ from ..db.views import user_view
 from ..errors import Blocked, Conflict, FieldError, Invalid, NotFound
 from ..schemas.common import Page, PageQuery
 from ..schemas.people import Friend, FriendRequest, FriendRequestOutcome, FriendRequestsQuery, Relationship
+from .presence import show_each_other
 
 
 class Friends:
@@ -112,3 +113,4 @@ async def _become_friends(tx: Transaction, pair: Pair) -> None:
     await tx.friendships.accept(one_id, other_id, now())
     for each in pair:
         announce_standing(tx, pair, each, "friend")
+    await show_each_other(tx, frozenset(pair))

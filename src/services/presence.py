@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from time import monotonic
 from uuid import UUID
@@ -191,4 +191,33 @@ async def _announce(tx: Transaction, user_ids: Collection[UUID], last_seen_at: d
     hearers = await tx.presence.hearers_of(user_ids)
     for user_id, audience in hearers.items():
         change = PresenceChange(user_id=user_id, online=last_seen_at is None, last_seen_at=last_seen_at)
+        tx.announce(PresenceChanged(audience, change))
+
+
+async def show_each_other(tx: Transaction, pair: frozenset[UUID]) -> None:
+    """After two people have come to see each other's presence: tell each if the other is online."""
+    at = now()
+    hearers = await tx.presence.hearers_of(pair)
+    for user_id, seen_at in (await tx.presence.heartbeats(pair)).items():
+        if seen_at > at - ALIVE_FOR:
+            _tell_the_other(tx, pair, hearers, PresenceChange(user_id=user_id, online=True, last_seen_at=None))
+
+
+async def hide_from_each_other(tx: Transaction, pair: frozenset[UUID]) -> None:
+    """Before a block between two people who see each other's presence: who is online leaves, as the other sees it.
+
+    So does who is written down on a dead node: when that is swept, the other hears nothing of it any more.
+    """
+    at = now()
+    hearers = await tx.presence.hearers_of(pair)
+    for user_id, seen_at in (await tx.presence.heartbeats(pair)).items():
+        last_seen_at = at if seen_at > at - ALIVE_FOR else seen_at
+        _tell_the_other(tx, pair, hearers, PresenceChange(user_id=user_id, online=False, last_seen_at=last_seen_at))
+
+
+def _tell_the_other(
+    tx: Transaction, pair: frozenset[UUID], hearers: Mapping[UUID, frozenset[UUID]], change: PresenceChange
+) -> None:
+    audience = hearers.get(change.user_id, frozenset()) & pair
+    if audience:
         tx.announce(PresenceChanged(audience, change))
