@@ -19,6 +19,8 @@ from src.db.database import Database
 from src.db.ids import new_id
 from src.db.models import EmailToken, OutboxItem
 from src.db.repositories.email_tokens import EmailTokens
+from src.db.repositories.outbox import Outbox
+from src.errors import Unavailable
 from src.services import mailer, outbox
 from src.services.mail_texts import write
 from src.services.mailer import FileMailer, SmtpMailer, mailer_for
@@ -188,6 +190,43 @@ async def test_it_gives_up_after_many_attempts(db: Database, postbox: Postbox, m
         await make_due(db)
     (item,) = await waiting(db)
     assert item.attempts == 3 and item.failed_at is not None and len(postbox.answers) == 6
+
+
+async def test_a_mail_that_kills_its_worker_each_time_is_given_up(db: Database, postbox: Postbox) -> None:
+    await person(db)
+    async with db.transaction() as tx:
+        await tx._connection.execute(update(OutboxItem).values(attempts=outbox.MAX_ATTEMPTS))
+    await worker_for(db, postbox.url).work()
+    (item,) = await waiting(db)
+    assert postbox.mails == [] and item.failed_at is not None and item.last_error
+
+
+async def test_a_mail_whose_end_cannot_be_noted_leaves_the_others_alone(
+    db: Database, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[UUID] = []
+    begun, noted = asyncio.Event(), asyncio.Event()
+    for number in range(2):
+        await person(db, f"anna{number}@example.com")
+    honest = Outbox.done
+
+    async def failing_first(outbox: Outbox, item_id: UUID) -> None:
+        if not noted.is_set():
+            noted.set()
+            raise Unavailable
+        await honest(outbox, item_id)
+
+    async def send(item: Any) -> None:
+        if begun.is_set():  # the second one is under way while the first one's end is noted
+            await noted.wait()
+            await asyncio.sleep(0.05)
+        begun.set()
+        sent.append(item.id)
+
+    monkeypatch.setattr(Outbox, "done", failing_first)
+    assert await OutboxWorker(db, {MAIL: send}).work() == 2
+    assert len(sent) == 2
+    assert [item.id for item in await waiting(db)] == sent[:1], "the first comes again, the second does not"
 
 
 async def test_a_worker_that_dies_half_way_leaves_the_mail_to_the_next(db: Database, postbox: Postbox) -> None:

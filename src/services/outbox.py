@@ -69,6 +69,15 @@ class OutboxWorker:
 
     async def _do(self, row: Row) -> None:
         try:
+            await self._attempt(row)
+        except Exception as error:  # the database's: it must not cancel the rows beside this one
+            log.warning("What became of work could not be noted; it comes again.", error=type(error).__name__)
+
+    async def _attempt(self, row: Row) -> None:
+        if row.attempts >= MAX_ATTEMPTS:  # each of them ended the worker: nobody was left to note a failure
+            await self._give_up(row, row.last_error or "The worker did not survive it.")
+            return
+        try:
             async with asyncio.timeout(WORK_SECONDS):
                 await self._handlers[row.kind](row)
         except Undeliverable as error:
