@@ -264,5 +264,5 @@ async def test_the_mails_follow_the_language_of_the_person(cast: Cast, mailbox: 
         for mail in (english, korean)
     }
     (in_english, english_parts), (in_korean, korean_parts) = said.items()
-    assert "confirm your e-mail address" in in_english and all("Hello Boris" in part for part in english_parts)
-    assert "이메일 주소를 확인" in in_korean and all("Anna님" in part for part in korean_parts)
+    assert "confirm your e-mail address" in in_english and all("Hello," in part for part in english_parts)
+    assert "이메일 주소를 확인" in in_korean and all("안녕하세요." in part for part in korean_parts)

@@ -87,7 +87,9 @@ def worker_for(db: Database, url: str) -> OutboxWorker:
     return OutboxWorker(db, {MAIL: mails.deliver})
 
 
-async def person(db: Database, address: str = ADDRESS, nickname: str = "Anna", language: str = "en") -> UUID:
+async def person(
+    db: Database, address: str = ADDRESS, nickname: str = "Anna", language: str = "en", *, verified: bool = False
+) -> UUID:
     """Somebody, and a mail to them in the outbox."""
     user_id = new_id()
     async with db.transaction() as tx:
@@ -95,6 +97,8 @@ async def person(db: Database, address: str = ADDRESS, nickname: str = "Anna", l
             user_id, email=address, email_key=address.casefold(), password_hash=None, nickname=nickname,
             language=language, moment=now(),
         )  # fmt: skip
+        if verified:
+            await tx.users.verify_email(user_id, address.casefold(), now())
         await tx.outbox.add(MAIL, mail_to(user_id, "verify_email"), now())
     return user_id
 
@@ -319,7 +323,7 @@ async def test_who_is_gone_gets_nothing(db: Database, postbox: Postbox) -> None:
 
 @pytest.mark.one_database
 async def test_an_international_address_is_written_as_it_is(db: Database, postbox: Postbox) -> None:
-    await person(db, "한글@도메인.한국", "홍길동", "ko")
+    await person(db, "한글@도메인.한국", "홍길동", "ko", verified=True)
     await worker_for(db, postbox.url).work()
     (envelope,) = postbox.mails
     assert envelope.rcpt_tos == ["한글@도메인.한국"] and "홍길동님" in read(envelope).get_body(("plain",)).get_content()
@@ -327,11 +331,27 @@ async def test_an_international_address_is_written_as_it_is(db: Database, postbo
 
 @pytest.mark.one_database
 async def test_nothing_of_a_person_gets_into_headers_or_markup(db: Database, postbox: Postbox) -> None:
-    await person(db, nickname='<script>alert("1")</script>\r\nBcc: mallory@example.com')
+    await person(db, nickname='<script>alert("1")</script>\r\nBcc: mallory@example.com', verified=True)
     await worker_for(db, postbox.url).work()
     mail = read(postbox.mails[0])
     assert mail["Bcc"] is None and postbox.mails[0].rcpt_tos == [ADDRESS]
-    assert "<script>" not in mail.get_body(("html",)).get_content()
+    html = mail.get_body(("html",)).get_content()
+    assert "<script>" not in html and "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize("about", ["verify_email", "reset_password", "password_changed"])
+@pytest.mark.parametrize("language", ["ko", "en"])
+async def test_an_address_that_nobody_has_shown_to_be_theirs_reads_no_name_of_a_strangers_choosing(
+    db: Database, postbox: Postbox, language: str, about: Any
+) -> None:
+    user_id = await person(db, nickname="Win at http://evil.example", language=language)
+    async with db.transaction() as tx:
+        await tx._connection.execute(update(OutboxItem).values(payload=mail_to(user_id, about)))
+    await worker_for(db, postbox.url).work()
+    mail = read(postbox.mails[0])
+    for kind in ("plain", "html"):
+        said = mail.get_body((kind,)).get_content()
+        assert "evil" not in said and ("안녕하세요." if language == "ko" else "Hello,") in said
 
 
 @pytest.mark.one_database

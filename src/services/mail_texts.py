@@ -64,12 +64,13 @@ _WORDS: dict[tuple[str, Language], _Words] = {
 }
 
 _GREETING: dict[Language, str] = {"ko": "{}님, 안녕하세요.", "en": "Hello {},"}
+_GREETING_NOBODY: dict[Language, str] = {"ko": "안녕하세요.", "en": "Hello,"}
 
 
-def write(about: str, language: Language, nickname: str, link: str) -> MailText:
-    """A mail to `nickname`; `link` is shown where the mail has one."""
+def write(about: str, language: Language, nickname: str | None, link: str) -> MailText:
+    """A mail to `nickname`, or to whoever has the address; `link` is shown where the mail has one."""
     words = _WORDS[about, language]
-    greeting = _GREETING[language].format(nickname)
+    greeting = _GREETING[language].format(nickname) if nickname else _GREETING_NOBODY[language]
     plain = "\n\n".join((greeting, *words.paragraphs, *((link,) if link else ()), *words.after, "Chatty"))
     return MailText(words.subject, plain + "\n", _html(language, greeting, words, link))
 

@@ -94,7 +94,9 @@ class Mails:
 
     def _message(self, item_id: UUID, user: Row, about: About, link: str) -> EmailMessage:
         language: Language = "en" if user.language == "en" else "ko"
-        text = write(about, language, user.nickname, link)
+        # Whoever signed up with somebody else's address chose the name: fifty characters of a stranger's in our mail.
+        nickname = user.nickname if user.email_verified_at else None
+        text = write(about, language, nickname, link)
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = user.email
