@@ -290,6 +290,15 @@ class TestTokens:
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
         await renewed(anna, anna.refresh_token, expect=200)
 
+    async def test_one_as_long_as_connects_extends_a_connection_too(self, cast: Cast, service: Service) -> None:
+        service.parts.tokens._issuer = f"https://{'chatty.' * 300}example"
+        anna = await cast.join("Anna")
+        assert 2000 < len(anna.token or "") < 4096
+        socket = await anna.connect("/chat")
+        assert (await socket.call("refresh_session", {"token": anna.token}))["ok"] is True
+        refused = await socket.call("refresh_session", {"token": "x" * 4097})
+        assert refused["error"]["code"] == "invalid"
+
     async def test_predecessor_12_neither_token_is_taken_for_the_other(self, cast: Cast) -> None:
         anna = await cast.join("Anna")
         access, anna.token = anna.token, anna.refresh_token

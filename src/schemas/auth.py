@@ -64,6 +64,7 @@ def _password(value: Any) -> Any:
 NewPassword = Annotated[str, BeforeValidator(_password), StringConstraints(min_length=8, max_length=256)]
 GivenPassword = Annotated[str, BeforeValidator(_password), StringConstraints(min_length=1, max_length=256)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+AccessToken = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
 class Register(Request):

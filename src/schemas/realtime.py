@@ -1,6 +1,6 @@
 """What only travels over a socket (contract §7)."""
 
-from .auth import Secret
+from .auth import AccessToken
 from .common import Request, Timestamp, View
 from .people import Me
 
@@ -21,7 +21,7 @@ class SessionExpiring(View):
 
 
 class RefreshSession(Request):
-    token: Secret
+    token: AccessToken
 
 
 class SessionRefreshed(View):
