@@ -73,11 +73,38 @@ async def test_a_check_that_hangs_counts_as_missing(
     assert [error["field"] for error in (await response.json(content_type=None))["errors"]] == ["redis"]
 
 
-async def test_it_is_ready_again_once_the_parts_are(client: Client, checks: dict[str, Check]) -> None:
+async def test_it_is_ready_again_once_the_parts_are(
+    client: Client, checks: dict[str, Check], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.controllers.health.KEEP_SECONDS", 0)
     checks["database"] = broken
     assert (await client.get("/readyz")).status == 503
     checks["database"] = fine
     assert (await client.get("/readyz")).status == 200
+
+
+async def test_many_who_ask_cost_one_round_of_checks(
+    client: Client, checks: dict[str, Check], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.controllers.health.KEEP_SECONDS", 3600)
+    asked, answer = 0, asyncio.Event()
+
+    async def counted() -> None:
+        nonlocal asked
+        asked += 1
+        await answer.wait()
+
+    checks["database"] = counted
+    impatient = asyncio.create_task(client.get("/readyz"))
+    many = [asyncio.create_task(client.get("/readyz")) for _ in range(20)]
+    while not asked:
+        await asyncio.sleep(0.01)
+    impatient.cancel()
+    await asyncio.sleep(0.05)
+    answer.set()
+    assert [response.status for response in await asyncio.gather(*many)] == [200] * 20
+    assert (await client.get("/readyz")).status == 200
+    assert asked == 1
 
 
 async def test_nobody_but_get_may_ask(client: Client) -> None:
