@@ -209,6 +209,37 @@ class TestEnding:
             await renewed(anna, other.refresh_token, expect=401)
         assert [item["current"] for item in (await anna.get("/auth/sessions"))["items"]] == [True]
 
+    async def test_one_too_many_ends_the_one_that_was_used_longest_ago(
+        self, cast: Cast, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def nothing(since: Any) -> Any:
+            return since
+
+        monkeypatch.setattr(service.parts.sessions, "_learn", nothing)  # this node says so itself
+        assert sessions.MAX_SESSIONS == 50
+        monkeypatch.setattr(sessions, "MAX_SESSIONS", 3)
+        anna, boris = await cast.join("Anna"), await cast.join("Boris")
+        unused = await anna.another_device()
+        await asyncio.sleep(0.01)
+        anna.token = (await renewed(anna, anna.refresh_token))["access_token"]
+        newer = await anna.another_device()
+        socket = await unused.connect("/chat")
+        newest = await anna.another_device()
+        await socket.ended()
+        await unused.get("/users/me", expect=401)
+        for kept in (anna, newer, newest, boris):
+            await kept.get("/users/me", expect=200)
+        assert len((await anna.get("/auth/sessions"))["items"]) == 3
+
+    async def test_many_sign_ins_at_once_leave_no_more_than_that(
+        self, cast: Cast, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sessions, "MAX_SESSIONS", 3)
+        anna = await cast.join("Anna")
+        devices = await asyncio.gather(*(anna.another_device() for _ in range(8)))
+        statuses = [(await device.raw("GET", "/users/me")).status for device in devices]
+        assert sorted(statuses) == [200] * 3 + [401] * 5
+
     async def test_ends_on_other_nodes_too(self, start_service: Any) -> None:
         here, there = Cast(await start_service()), Cast(await start_service())
         anna = await here.join("Anna")

@@ -33,6 +33,7 @@ WATCH_SECONDS = 1.0
 OVERLAP = timedelta(seconds=10)
 CHECK_SECONDS = 10.0
 MAX_CLIENT = 200
+MAX_SESSIONS = 50
 
 
 class Started(NamedTuple):
@@ -64,8 +65,11 @@ class Sessions:
         raise Unauthorized("This session has ended; sign in again.")
 
     async def begin(self, tx: Transaction, user: Row, client: ClientInfo) -> Started:
-        """A new session of the person in this row."""
+        """A new session of the person in this row, who is locked; whoever has MAX_SESSIONS loses the longest unused."""
         session_id, moment = new_id(), now()
+        surplus = await tx.sessions.end_beyond(user.id, MAX_SESSIONS - 1, moment)
+        if surplus:
+            tx.announce(SessionsEnded(frozenset({user.id}), surplus))
         await tx.sessions.add(
             session_id,
             user.id,

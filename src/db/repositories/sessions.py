@@ -30,6 +30,13 @@ _ALIVE_AMONG = (
 _LOCKED = select(*_EVERYTHING).where(Session.id == bindparam("session_id"), *_ALIVE).with_for_update()
 _MINE = select(*_EVERYTHING).where(Session.user_id == bindparam("user_id"), *_ALIVE)
 _MINE_LATEST = _MINE.order_by(Session.last_seen_at.desc(), Session.id.desc())
+_MINE_BEYOND = (
+    select(Session.id)
+    .where(Session.user_id == bindparam("user_id"), *_ALIVE)
+    .order_by(Session.last_seen_at.desc(), Session.id.desc())
+    .offset(bindparam("kept"))
+    .with_for_update()
+)
 _KNOWN_ADDRESS = (
     select(literal(True))
     .select_from(Session)
@@ -92,6 +99,14 @@ class Sessions:
             ended = ended.where(Session.id != but)
         ended = ended.where(Session.expires_at > moment).values(revoked_at=moment)
         return frozenset((await self._connection.execute(ended.returning(Session.id))).scalars())
+
+    async def end_beyond(self, user_id: UUID, kept: int, moment: datetime) -> frozenset[UUID]:
+        """End a person's sessions but the `kept` that were used last. The ids of those that were alive until now."""
+        old = {"user_id": user_id, "kept": kept, "moment": moment}
+        ids = frozenset((await self._connection.execute(_MINE_BEYOND, old)).scalars())
+        if ids:
+            await self._connection.execute(update(Session).where(Session.id.in_(ids)).values(revoked_at=moment))
+        return ids
 
     async def knows_address(self, email_key: str, address: str) -> bool:
         """Has the account with this e-mail address signed in from this client address before?"""
