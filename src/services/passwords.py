@@ -40,6 +40,8 @@ class Passwords:
         self._workers = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="passwords")
         self._busy = 0
+        self._common: frozenset[str] | None = None
+        self._loading = asyncio.Lock()
 
     async def hash(self, password: str) -> str:
         """What to keep of a password. Raises Unavailable when too many wait."""
@@ -54,8 +56,10 @@ class Passwords:
 
     async def refuse_common(self, password: str, own: Iterable[str | None], field: str) -> None:
         """Raise Invalid, naming `field`, for a password that is much used or one of the person's `own` words."""
-        common = await asyncio.get_running_loop().run_in_executor(self._pool, common_passwords)
-        if password.casefold() in common or is_derived(password, own):
+        if self._common is None:
+            async with self._loading:  # once, and not in the pool, whose places are counted
+                self._common = await asyncio.to_thread(common_passwords)
+        if password.casefold() in self._common or is_derived(password, own):
             raise Invalid(errors=[FieldError(field, "common_password", "is too easy to guess; choose another")])
 
     def close(self) -> None:

@@ -103,6 +103,21 @@ async def test_too_many_who_wait_are_asked_to_come_back(passwords: Passwords) ->
     assert (await passwords.hash("now there is room")).startswith("$bcrypt-sha256$")
 
 
+async def test_a_common_one_is_told_though_every_thread_is_taken(passwords: Passwords) -> None:
+    loop = asyncio.get_running_loop()
+    gate = asyncio.Event()
+    release = lambda: asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()  # noqa: E731
+    waiting = [asyncio.create_task(passwords._run(release)) for _ in range(passwords._workers + MAX_WAITING)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(Invalid):
+                await passwords.refuse_common("password123", [], "password")
+    finally:
+        gate.set()
+        await asyncio.gather(*waiting)
+
+
 async def test_who_gives_up_waiting_still_holds_the_thread(passwords: Passwords) -> None:
     gate = asyncio.Event()
     loop = asyncio.get_running_loop()
