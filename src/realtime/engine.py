@@ -63,7 +63,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         self._networks = tuple(networks)
 
     def create_queue(self, *args: Any, **kwargs: Any) -> None:
-        """The library makes a queue for each socket; ours is the outbox."""
+        """The library makes a queue for each socket; ours is the SendQueue."""
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         """Answer one HTTP request: handshake, poll, post or WebSocket."""

@@ -11,7 +11,7 @@ from engineio.exceptions import EngineIOError
 from ..errors import ChattyError
 from .bodies import read_body
 from .frames import CLOSE, GOING_AWAY, NOOP, PING, PROBE, PROBED, UPGRADE, Frame
-from .outbox import Outbox
+from .send_queue import SendQueue
 
 if TYPE_CHECKING:
     from .connections import Connection
@@ -40,7 +40,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
         self._loop = asyncio.get_running_loop()
         self.heard = self._loop.time()
         self._ping_at = self.heard + engine.limits.ping_interval
-        self._outbox = Outbox(engine.limits, self.end)
+        self._queue = SendQueue(engine.limits, self.end)
         self._tcp: asyncio.Transport | None = None
         self._poll: web.Request | None = None
         self.busy = False
@@ -48,7 +48,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
     def push(self, frame: Frame) -> None:
         """Send `frame`, in order, without waiting. Nothing happens once the connection ends."""
         if not self.closing:
-            self._outbox.push(frame)
+            self._queue.push(frame)
 
     def end(self) -> None:
         """Close at once: TCP, queue and whoever waits; a client that does not read cannot delay it."""
@@ -56,7 +56,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
             return
         self.closing = self.closed = True
         self.server.sockets.pop(self.sid, None)
-        self._outbox.close()
+        self._queue.close()
         if self._tcp and self._tcp.is_closing():
             self._loop.call_later(CLOSE_WAIT_SECONDS, self._tcp.abort)
         elif self._tcp:
@@ -83,7 +83,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
     def sweep(self, now: float) -> None:
         """Called now and then: ping, and let go of who is not heard of, or whose poll nobody waits for any more."""
         limits = self.server.limits
-        abandoned = self._outbox.polled and self._poll is not None and self._poll.transport is None
+        abandoned = self._queue.polled and self._poll is not None and self._poll.transport is None
         if abandoned or now - self.heard > limits.ping_interval + limits.ping_timeout:
             self.end()
         elif now >= self._ping_at:
@@ -118,15 +118,15 @@ class Transport(AsyncSocket):  # type: ignore[misc]
 
     async def poll(self, request: web.Request) -> list[Frame]:
         """What waits, once something does. Two polls at once end the connection: one of them would swallow frames."""
-        if self._outbox.polled:
+        if self._queue.polled:
             self.end()
             raise EngineIOError
         self.heard = self._loop.time()
         self._poll = request
-        await self._outbox.wait()
+        await self._queue.wait()
         if self.upgrading or request.transport is None:
             return [NOOP]
-        return self._outbox.take() or [CLOSE if self.closed else NOOP]
+        return self._queue.take() or [CLOSE if self.closed else NOOP]
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Hear the packets of one POST, however many, in their order. Two at once would lose that order."""
@@ -188,7 +188,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
                 if (await websocket.receive()).data != PROBE:
                     return False
                 await websocket.send_str(PROBED)
-                self._outbox.wake()
+                self._queue.wake()
                 return bool((await websocket.receive()).data == UPGRADE)
         except (TimeoutError, ConnectionError):
             return False
@@ -198,7 +198,7 @@ class Transport(AsyncSocket):  # type: ignore[misc]
     ) -> None:
         self.upgraded = True
         self._tcp = request.transport
-        self._outbox.attach(request, writer)
+        self._queue.attach(request, writer)
         try:
             while not self.closing:
                 message = await websocket.receive()

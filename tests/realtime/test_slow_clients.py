@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from src.realtime.frames import Frame
 from src.realtime.limits import UNCAPPED, Limits
-from src.realtime.outbox import CHUNK_BYTES, Outbox
+from src.realtime.send_queue import CHUNK_BYTES, SendQueue
 
 from .conftest import StartStage
 from .stage import Stage, Wire, person
@@ -30,7 +30,7 @@ def waiting_bytes(stage: Stage) -> int:
     """What the server keeps for its clients, in its queues and in its sockets' buffers."""
     total = 0
     for transport in stage.server.eio.sockets.values():
-        total += transport._outbox._bytes
+        total += transport._queue._bytes
         if transport._tcp:
             total += transport._tcp.get_write_buffer_size()
     return total
@@ -69,7 +69,7 @@ async def test_a_client_that_reads_slowly_gets_everything_in_order(stage: Stage)
     wire = await stage.join("anna")
     stop_reading(wire)
     sent = []
-    while len(sent) < 40 or not any(transport._outbox._frames for transport in stage.server.eio.sockets.values()):
+    while len(sent) < 40 or not any(transport._queue._frames for transport in stage.server.eio.sockets.values()):
         sent.append(f"{len(sent)} {LARGE}")
         stage.broadcast("news", sent[-1])
         await asyncio.sleep(0)
@@ -80,7 +80,7 @@ async def test_a_client_that_reads_slowly_gets_everything_in_order(stage: Stage)
     assert await wire.read() == '42/chat,["news","last"]'
     stage.broadcast("news", "and directly again")
     assert await wire.read() == '42/chat,["news","and directly again"]'
-    assert all(transport._outbox._flushing is None for transport in stage.server.eio.sockets.values())
+    assert all(transport._queue._flushing is None for transport in stage.server.eio.sockets.values())
 
 
 async def test_e6_a_polling_client_that_does_not_poll_is_cut(start_stage: StartStage) -> None:
@@ -104,12 +104,12 @@ async def test_what_waited_goes_before_what_comes_now() -> None:
 
     tcp = SimpleNamespace(write=written.append, is_closing=lambda: False)
     request = SimpleNamespace(transport=tcp, protocol=SimpleNamespace(writing_paused=False))
-    outbox = Outbox(UNCAPPED, lambda: None)
-    outbox.push(Frame(b"first"))
-    outbox.attach(cast(web.Request, request), cast(AbstractStreamWriter, SimpleNamespace(drain=drain)))
-    outbox.push(Frame(b"second"))
+    queue = SendQueue(UNCAPPED, lambda: None)
+    queue.push(Frame(b"first"))
+    queue.attach(cast(web.Request, request), cast(AbstractStreamWriter, SimpleNamespace(drain=drain)))
+    queue.push(Frame(b"second"))
     await asyncio.sleep(0.01)
-    outbox.push(Frame(b"third"))
+    queue.push(Frame(b"third"))
     assert b"".join(written) == b"\x81\x05first\x81\x06second\x81\x05third"
 
 

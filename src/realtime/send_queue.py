@@ -12,7 +12,7 @@ from .limits import Limits
 CHUNK_BYTES = 64 * 1024
 
 
-class Outbox:
+class SendQueue:
     """Frames on their way to one client.
 
     A WebSocket that can take a frame gets it at once, without a task: uvloop joins what is written in one turn of the
