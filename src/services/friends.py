@@ -1,7 +1,7 @@
 """Friends, and the requests before them (contract §3).
 
-Each change first locks both people's rows: two at once happen one after the other, and mutual requests make one
-friendship.
+Each change of how two people stand first locks both their rows: two at once happen one after the other, and mutual
+requests make one friendship. An alias is one person's own column of a row that is there or not: it needs no lock.
 """
 
 from datetime import datetime
