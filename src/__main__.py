@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from .config import Settings
+from .errors import Unavailable
 
 cli = typer.Typer(
     help="Chatty, a self-hosted chat service. Settings come from CHATTY_* variables and .env; see .env.example.",
@@ -36,7 +37,7 @@ def serve(
     from .serve import run
 
     settings = _settings()
-    with _alone(settings):
+    with _in_sentences(), _alone(settings):
         if migrate_first:
             migrations.upgrade(settings.database_url)
         run(settings)
@@ -47,7 +48,8 @@ def migrate() -> None:
     """Bring the database to the newest schema. Safe to repeat."""
     from .db import migrate as migrations
 
-    migrations.upgrade(_settings().database_url)
+    with _in_sentences():
+        migrations.upgrade(_settings().database_url)
     typer.echo(f"The database is at migration {migrations.newest()}.")
 
 
@@ -60,7 +62,8 @@ def demo() -> None:
     if settings.env == "production":
         typer.secho("chatty: the demo's passwords are public: not with CHATTY_ENV=production.", fg="red", err=True)
         raise typer.Exit(2)
-    fill(settings)
+    with _in_sentences():
+        fill(settings)
 
 
 @cli.command()
@@ -89,6 +92,21 @@ def _settings() -> Settings:
             name = f"CHATTY_{field.upper()}: " if field else ""
             typer.secho(f"chatty: {name}{problem['msg'].removeprefix('Value error, ')}", fg="red", err=True)
         raise typer.Exit(2) from None
+
+
+@contextlib.contextmanager
+def _in_sentences() -> Iterator[None]:
+    """End with a sentence, not with frames, where the world is not as the settings say."""
+    try:
+        yield
+    except Unavailable as error:
+        cause = getattr(error.__cause__, "orig", None) or error.__cause__ or error
+        typer.secho(f"chatty: the database cannot be reached ({cause}). See CHATTY_DATABASE_URL.", fg="red", err=True)
+    except OSError as error:
+        typer.secho(f"chatty: {error.strerror}: {error.filename}. See CHATTY_DATA_DIR.", fg="red", err=True)
+    else:
+        return
+    raise typer.Exit(2)
 
 
 def _print_json(document: Callable[[], dict[str, Any]]) -> None:

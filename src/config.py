@@ -1,6 +1,7 @@
 """Settings, read once from the environment and `.env`. `.env.example` explains each; a test keeps the two alike."""
 
 import os
+import re
 import secrets
 import tempfile
 from contextlib import suppress
@@ -8,12 +9,14 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Private = Annotated[str, Field(repr=False)]
 
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 MIN_SECRET_BYTES = 32
 SAFE_ROUNDS = 10
 EXAMPLE_SECRET = "change-me-change-me-change-me-change-me"  # noqa: S105 - the value that .env.example shows, refused in production
@@ -59,6 +62,22 @@ class Settings(BaseSettings):
             ip_network(network, strict=False)
         return value
 
+    @field_validator("public_url", "allowed_origins")
+    @classmethod
+    def _web_addresses(cls, value: str | list[str]) -> str | list[str]:
+        for address in [value] if isinstance(value, str) else value:
+            if address and address != "*" and not _WEB_ADDRESS.fullmatch(address):
+                raise ValueError("must be like https://chat.example.com, with http:// or https://")
+        return value.rstrip("/") if isinstance(value, str) else [origin.rstrip("/") for origin in value]
+
+    @field_validator("smtp_url", "redis_url")
+    @classmethod
+    def _service_address(cls, value: str, info: ValidationInfo) -> str:
+        schemes = {"smtp_url": ("smtp", "smtps"), "redis_url": ("redis", "rediss", "unix")}[info.field_name or ""]
+        if value and (urlsplit(value).scheme not in schemes or not _has_sound_port(value)):
+            raise ValueError(f"must begin with {schemes[0]}:// or {schemes[1]}:// and name a host")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _async_driver(cls, value: str) -> str:
@@ -67,6 +86,8 @@ class Settings(BaseSettings):
         drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
         if value and (not separator or drivers.get(scheme, scheme) not in drivers.values()):
             raise ValueError("must begin with postgresql:// or sqlite:///")
+        if not _has_sound_port(value):
+            raise ValueError("has a port that is no number")
         return drivers.get(scheme, scheme) + separator + rest.replace("sslmode=", "ssl=")  # asyncpg's word for it
 
     @model_validator(mode="after")
@@ -152,3 +173,10 @@ def _kept_secret(path: Path) -> str:
             new.flush()
             os.link(new.name, path)
     return path.read_text().strip()
+
+
+def _has_sound_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False

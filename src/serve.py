@@ -13,7 +13,7 @@ from .logs import configure as configure_logs
 
 log = structlog.get_logger("chatty.serve")
 
-SHUTDOWN_SECONDS = 10
+SHUTDOWN_SECONDS = 5
 
 
 def run(settings: Settings) -> None:

@@ -148,6 +148,29 @@ async def test_demo_makes_people_who_can_log_in_and_repeats_nothing(operator: Op
     assert room["last_seq"] == 4
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:1/none"),
+        ("DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:port/none"),
+        ("DATABASE_URL", "mysql://127.0.0.1/none"),
+        ("DATA_DIR", "/dev/null/here"),
+        ("REDIS_URL", "nonsense"),
+        ("SMTP_URL", "nonsense"),
+        ("SMTP_URL", "smtp://mail.example.com:port"),
+        ("PUBLIC_URL", "chat.example.com"),
+        ("ALLOWED_ORIGINS", "app.example.com"),
+        ("PORT", "http"),
+    ],
+)
+async def test_what_cannot_be_is_said_in_a_sentence(operator: Operator, setting: str, value: str) -> None:
+    ended = await operator.run("serve", "--migrate", **{setting: value})
+    assert ended.status == 2, ended.errors
+    assert f"CHATTY_{setting}" in ended.errors
+    assert "Traceback" not in ended.errors
+    assert "secret-word" not in ended.errors
+
+
 async def test_the_demo_is_not_for_production(operator: Operator) -> None:
     ended = await operator.run("demo", ENV="production", SECRET_KEY="a" * 40)
     assert (ended.status, "public" in ended.errors) == (2, True)

@@ -157,7 +157,9 @@ async def test_five_thousand_characters_fit_also_decomposed(anna: Person, room_i
     assert sent["message"]["text"] == "각" * 5000
 
 
-@pytest.mark.parametrize("text", ["", "  \n\t ", "각" * 5001, "nul \x00", "lone \ud800", None, 7, ["a"]])
+@pytest.mark.parametrize(
+    "text", ["", "  \n\t ", "각" * 5001, "\u3164\u2800\u200b", "nul \x00", "lone \ud800", None, 7, ["a"]]
+)
 async def test_what_is_no_text_is_refused_over_both_doors(anna: Person, room_id: str, text: object) -> None:
     body = {"client_id": str(uuid4()), "text": text}
     answer = await anna.raw("POST", f"/rooms/{room_id}/messages", body)

@@ -63,6 +63,7 @@ class TestMyself:
             ({"nickname": "x" * 51}, "nickname"),
             ({"nickname": "a\nb"}, "nickname"),
             ({"nickname": "\u202egnp.exe"}, "nickname"),
+            ({"nickname": "\u3164\u200d"}, "nickname"),
             ({"nickname": 7}, "nickname"),
             ({"intro": None}, "intro"),
             ({"intro": "x" * 501}, "intro"),

@@ -89,12 +89,17 @@ async def test_the_other_one_sees_the_room_with_its_first_message(cast: Cast) ->
     assert (await boriss.heard("message_sent"))["text"] == "hello"
 
 
-async def test_a_block_keeps_both_from_opening_the_room(cast: Cast) -> None:
+async def test_who_was_blocked_cannot_open_the_room_and_who_blocked_can_read_it(cast: Cast) -> None:
     anna, mallory = await cast.join("Anna"), await cast.join("Mallory")
+    room = await open_room(mallory, anna)
     await anna.put(f"/blocks/{mallory.id}", expect=204)
-    for one, other in ((anna, mallory), (mallory, anna)):
-        answer = await one.raw("POST", "/rooms", {"kind": "direct", "user_id": other.id})
-        assert (answer.status, answer.json["code"]) == (403, "blocked")
+    refused = await mallory.raw("POST", "/rooms", {"kind": "direct", "user_id": anna.id})
+    assert (refused.status, refused.json["code"]) == (403, "blocked")
+    opened = await anna.raw("POST", "/rooms", {"kind": "direct", "user_id": mallory.id})
+    assert (opened.status, opened.json["id"]) == (200, room["id"])
+    body = {"client_id": str(uuid4()), "text": "hello"}
+    answer = await anna.raw("POST", f"/rooms/{room['id']}/messages", body)
+    assert (answer.status, answer.json["code"]) == (403, "blocked")
 
 
 async def open_room(one: Person, other: Person) -> dict:

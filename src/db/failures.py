@@ -16,8 +16,9 @@ log = structlog.get_logger("chatty.database")
 RETRY_MS = 1000
 LOG_SECONDS = 5.0
 
-# PostgreSQL: lock and statement time-outs, deadlocks, serialization failures, shut-downs, too many connections.
-_OUTAGES = ("55P03", "57014", "40P01", "40001", "57P", "53", "08", "25P03")
+# PostgreSQL: lock and statement time-outs, deadlocks, serialization failures, shut-downs, too many connections; a
+# refused password, a database that is not there.
+_OUTAGES = ("55P03", "57014", "40P01", "40001", "57P", "53", "08", "25P03", "28", "3D")
 _UNIQUE_VIOLATION = "23505"
 _SQLITE_OUTAGES = ("locked", "disk i/o error", "unable to open", "is full", "readonly")
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from . import sqlite
+from .failures import translated
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,7 +24,8 @@ _ADVISORY_LOCK = 0x43686174
 def upgrade(url: str) -> None:
     """Run every migration that the database at `url` (an async SQLAlchemy URL) has not seen, all or none.
 
-    Safe to repeat. Blocking: for the command line, not for a running event loop.
+    Raises Unavailable when the database cannot be reached. Safe to repeat. Blocking: for the command line, not for a
+    running event loop.
     """
     asyncio.run(_upgrade(url))
 
@@ -36,18 +38,22 @@ def newest() -> str:
 async def _upgrade(url: str) -> None:
     engine = _engine(url)
     try:
-        async with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                await connection.exec_driver_sql(
-                    "PRAGMA foreign_keys = OFF"
-                )  # else rebuilding a table empties its children
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-            await connection.run_sync(_run)
-            await connection.commit()
+        with translated():
+            await _migrate(engine)
     finally:
         await engine.dispose()
+
+
+async def _migrate(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Else rebuilding a table empties its children.
+            await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        await connection.run_sync(_run)
+        await connection.commit()
 
 
 def _engine(url: str) -> AsyncEngine:

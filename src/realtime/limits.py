@@ -10,8 +10,9 @@ class Limits:
     `per_user` and `per_address` bound open connections; None lifts the bound (`CHATTY_RATE_LIMITS=off`).
     """
 
-    ping_interval: float = 25
-    ping_timeout: float = 20
+    # Together with the grace of presence under 30 s: so soon is somebody offline whose phone lost the network (§9).
+    ping_interval: float = 12
+    ping_timeout: float = 10
     connect_seconds: float = 10
     upgrade_seconds: float = 10
     body_seconds: float = 10

@@ -20,6 +20,8 @@ from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
 
+# Letters and symbols that show nothing: Hangul fillers, the empty Braille pattern.
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -67,8 +69,9 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _visible(value: str) -> str:
-    if not any(unicodedata.category(char)[0] in "LNPS" for char in value):
+def visible(value: str) -> str:
+    """Refuse a text that would show as nothing."""
+    if not any(unicodedata.category(char)[0] in "LNPS" and char not in _FILLERS for char in value):
         raise PydanticCustomError("blank", "must contain something that can be seen")
     return value
 
@@ -79,7 +82,7 @@ Nickname = Annotated[
     BeforeValidator(nfc),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
     AfterValidator(_one_line),
-    AfterValidator(_visible),
+    AfterValidator(visible),
 ]
 Intro = Annotated[str, BeforeValidator(nfc), StringConstraints(strip_whitespace=True, max_length=500)]
 Query = Annotated[str, BeforeValidator(nfc), StringConstraints(strip_whitespace=True, max_length=100)]

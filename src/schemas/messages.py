@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from .common import Id, Request, Seq, Timestamp, View, nfc
+from .common import Id, Request, Seq, Timestamp, View, nfc, visible
 from .people import User
 
 MAX_TEXT = 5_000
@@ -16,7 +16,12 @@ def _body(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-MessageText = Annotated[str, BeforeValidator(_body), StringConstraints(min_length=1, max_length=MAX_TEXT)]
+MessageText = Annotated[
+    str,
+    BeforeValidator(_body),
+    StringConstraints(min_length=1, max_length=MAX_TEXT),
+    AfterValidator(visible),
+]
 
 
 class MessageDraft(Request):

@@ -19,8 +19,8 @@ class Rooms:
     async def open_direct(self, user_id: UUID, other_id: UUID) -> tuple[Room, bool]:
         """The one room of these two, made if need be; True if it was.
 
-        The other one sees it with its first message. Raises NotFound for nobody, Blocked if either has blocked the
-        other, Invalid for oneself.
+        The other one sees it with its first message. Raises NotFound for nobody, Blocked if they have blocked
+        this person, Invalid for oneself.
         """
         if user_id == other_id:
             raise Invalid("You cannot open a room with yourself.")
@@ -28,7 +28,7 @@ class Rooms:
         async with self._database.transaction() as tx:
             if not await tx.people.lock_pair(user_id, other_id):
                 raise NotFound
-            if await tx.blocks.between(user_id, other_id):
+            if await tx.blocks.has(other_id, user_id):
                 raise Blocked
             made = await tx.rooms.add_direct(new_id(), low_id, high_id, now())
             room_id = await tx.rooms.direct_room_of(low_id, high_id)

@@ -14,6 +14,7 @@ SERVICE = os.environ["CHATTY_TEST_URL"]
 LOGIN = {"email": os.environ["CHATTY_TEST_EMAIL"], "password": os.environ["CHATTY_TEST_PASSWORD"], "session": "token"}
 KNOWN = {"user_id": os.environ["CHATTY_TEST_USERS"].split(","), "room_id": [os.environ["CHATTY_TEST_ROOM"]]}
 SIGNS_OUT = "/api/v1/auth/logout"
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 POSITIONS = ("before_seq", "after_seq", "around_seq")
 
 
@@ -80,4 +81,4 @@ def _plain(value: Any) -> Any:
     """Text without what we refuse in it: control and direction characters, and nothing to be seen."""
     if not isinstance(value, str):
         return value
-    return "".join("x" if unicodedata.category(char)[0] in "CMZ" else char for char in value)
+    return "".join("x" if unicodedata.category(char)[0] in "CMZ" or char in FILLERS else char for char in value)

@@ -20,6 +20,10 @@ _BETWEEN = select(Block.created_at).where(
     )
 )
 
+_HAS = select(Block.blocked_id).where(
+    Block.blocker_id == bindparam("blocker_id"), Block.blocked_id == bindparam("blocked_id")
+)
+
 
 class Blocks:
     def __init__(self, connection: AsyncConnection) -> None:
@@ -29,6 +33,11 @@ class Blocks:
         """Has either of them blocked the other?"""
         ids = {"one_id": one_id, "other_id": other_id}
         return (await self._connection.execute(_BETWEEN, ids)).first() is not None
+
+    async def has(self, blocker_id: UUID, blocked_id: UUID) -> bool:
+        """Has the one blocked the other?"""
+        of = {"blocker_id": blocker_id, "blocked_id": blocked_id}
+        return (await self._connection.execute(_HAS, of)).first() is not None
 
     async def add(self, blocker_id: UUID, blocked_id: UUID, at: datetime) -> bool:
         """Add a block. False if there is one already."""
