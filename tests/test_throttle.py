@@ -238,6 +238,19 @@ class TestGuessing:
         assert (await login(limited, PASSWORD, "203.0.113.1")).status == 429, "from a place that it never used"
         assert (await login(limited, PASSWORD, "192.0.2.1")).status == 200, "from where it signed in before"
 
+    async def test_another_address_of_the_owners_ipv6_network_is_home_too(self, limited: Cast) -> None:
+        home = {"X-Forwarded-For": "2001:db8::1"}
+        await limited.anonymous.post("/auth/register", account("Anna"), headers=home)
+        for _ in range(POLICIES["login_per_account"][0]):
+            await limited.service.parts.throttle.hit("login_per_account", fingerprint("anna@example.com"))
+        assert (await login(limited, PASSWORD, "2001:db8:0:1::1")).status == 429, "a neighbour's network"
+        answer = await login(limited, PASSWORD, "2001:db8::abcd")
+        assert answer.status == 200, "from where it signed in before"
+        me = limited.anonymous
+        me.token = answer.json["access_token"]
+        addresses = {device["address"] for device in (await me.get("/auth/sessions"))["items"]}
+        assert addresses == {"2001:db8::1", "2001:db8::abcd"}, "shown as they are"
+
     async def test_one_address_that_tries_many_accounts_is_stopped(self, limited: Cast) -> None:
         statuses = [
             (await login(limited, "not my password", "198.51.100.1", f"person{number}@example.com")).status

@@ -91,7 +91,10 @@ class NameGram(Base):
 
 
 class Session(Base):
-    """One sign-in on one device. `generation` counts its refreshes: the token of that number is the valid one."""
+    """One sign-in on one device. `generation` counts its refreshes: the token of that number is the valid one.
+
+    `network` is what `address` counts under: addresses of IPv6 change daily within it.
+    """
 
     __tablename__ = "sessions"
 
@@ -101,6 +104,7 @@ class Session(Base):
     rotated_at: Mapped[datetime]
     client: Mapped[str] = mapped_column(String(200))
     address: Mapped[str] = mapped_column(String(45))
+    network: Mapped[str] = mapped_column(String(45))
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]

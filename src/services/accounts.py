@@ -111,7 +111,7 @@ class Accounts:
         await self._throttle.check("login_failures_per_address", network)
         await self._throttle.hit("login_per_account_and_address", account, network)
         async with self._database.single_read() as reads:
-            known = await reads.sessions.knows_address(key, client.address)
+            known = await reads.sessions.knows_network(key, network[:45])
         if not known:
             await self._throttle.hit("login_per_account", account)
 

@@ -24,6 +24,7 @@ from ..schemas.auth import Device, Session
 from ..schemas.common import Items
 from ..viewer import ClientInfo, Viewer
 from .liveness import Liveness
+from .throttle import network_of
 from .tokens import RefreshToken, Tokens
 
 log = structlog.get_logger("chatty.sessions")
@@ -73,8 +74,7 @@ class Sessions:
         await tx.sessions.add(
             session_id,
             user.id,
-            client=client.user_agent[:MAX_CLIENT],
-            address=client.address[:45],
+            **_place(client),
             moment=moment,
             expires_at=moment + self._lasts,
         )
@@ -193,7 +193,7 @@ class Sessions:
         if given.generation == generation:
             generation += 1
             await tx.sessions.rotate(row.id, moment, moment + self._lasts)
-        await tx.sessions.see(row.id, client=client.user_agent[:MAX_CLIENT], address=client.address[:45], moment=moment)
+        await tx.sessions.see(row.id, **_place(client), moment=moment)
         return self._started(user, row.id, generation)
 
     def _started(self, user: Row, session_id: UUID, generation: int) -> Started:
@@ -203,6 +203,12 @@ class Sessions:
             user=me_view(user),
         )
         return Started(session, self._tokens.refresh(session_id, generation))
+
+
+def _place(client: ClientInfo) -> dict[str, str]:
+    """What a session's row says of where it is used."""
+    network = network_of(client.address)
+    return {"client": client.user_agent[:MAX_CLIENT], "address": client.address[:45], "network": network[:45]}
 
 
 def _is_reuse(given: RefreshToken, row: Row, moment: datetime) -> bool:

@@ -61,7 +61,8 @@ def message(**fields: Any) -> dict[str, Any]:
 
 def session(**fields: Any) -> dict[str, Any]:
     moments = dict.fromkeys(("rotated_at", "created_at", "last_seen_at", "expires_at"), AT)
-    return {"id": new_id(), "user_id": LOW, "generation": 1, "client": "", "address": "", **moments} | fields
+    place = dict.fromkeys(("client", "address", "network"), "")
+    return {"id": new_id(), "user_id": LOW, "generation": 1, **place, **moments} | fields
 
 
 def token(**fields: Any) -> dict[str, Any]:

@@ -35,7 +35,9 @@ async def test_sessions_tokens_and_failed_work_go_when_they_are_over(db: Databas
             user_id, email=None, email_key=None, password_hash=None, nickname="Anna", language="ko", moment=moment
         )
         for session_id, expires_at in ((kept, moment), (lapsed, long_ago), (ended, moment)):
-            await tx.sessions.add(session_id, user_id, client="", address="", moment=long_ago, expires_at=expires_at)
+            await tx.sessions.add(
+                session_id, user_id, client="", address="", network="", moment=long_ago, expires_at=expires_at
+            )
         await tx._connection.execute(update(Session).where(Session.id == ended).values(revoked_at=long_ago))
         await tx.email_tokens.replace("a" * 64, user_id, "verify", "", long_ago, moment)
         await tx.email_tokens.replace("b" * 64, user_id, "reset", "", moment, moment + timedelta(hours=1))

@@ -37,11 +37,11 @@ _MINE_BEYOND = (
     .offset(bindparam("kept"))
     .with_for_update()
 )
-_KNOWN_ADDRESS = (
+_KNOWN_NETWORK = (
     select(literal(True))
     .select_from(Session)
     .join(User, User.id == Session.user_id)
-    .where(User.email_key == bindparam("email_key"), Session.address == bindparam("address"))
+    .where(User.email_key == bindparam("email_key"), Session.network == bindparam("network"))
     .limit(1)
 )
 _ENDED_SINCE = select(Session.id, Session.user_id).where(Session.revoked_at > bindparam("since"))
@@ -52,12 +52,21 @@ class Sessions:
         self._connection = connection
 
     async def add(  # noqa: PLR0913 - a row
-        self, session_id: UUID, user_id: UUID, *, client: str, address: str, moment: datetime, expires_at: datetime
+        self,
+        session_id: UUID,
+        user_id: UUID,
+        *,
+        client: str,
+        address: str,
+        network: str,
+        moment: datetime,
+        expires_at: datetime,
     ) -> None:
         """A new session, whose refresh token is generation 0."""
         row = {
             "id": session_id, "user_id": user_id, "generation": 0, "rotated_at": moment, "client": client,
-            "address": address, "created_at": moment, "last_seen_at": moment, "expires_at": expires_at,
+            "address": address, "network": network,
+            "created_at": moment, "last_seen_at": moment, "expires_at": expires_at,
         }  # fmt: skip
         await self._connection.execute(insert(Session), row)
 
@@ -78,11 +87,10 @@ class Sessions:
             .values(generation=Session.generation + 1, rotated_at=moment, expires_at=expires_at)
         )
 
-    async def see(self, session_id: UUID, *, client: str, address: str, moment: datetime) -> None:
+    async def see(self, session_id: UUID, *, client: str, address: str, network: str, moment: datetime) -> None:
         """Note from where the session was used."""
-        await self._connection.execute(
-            update(Session).where(Session.id == session_id).values(client=client, address=address, last_seen_at=moment)
-        )
+        seen = {"client": client, "address": address, "network": network, "last_seen_at": moment}
+        await self._connection.execute(update(Session).where(Session.id == session_id).values(**seen))
 
     async def of(self, user_id: UUID, moment: datetime) -> Sequence[Row]:
         """A person's sessions that are alive, the latest used first."""
@@ -108,10 +116,10 @@ class Sessions:
             await self._connection.execute(update(Session).where(Session.id.in_(ids)).values(revoked_at=moment))
         return ids
 
-    async def knows_address(self, email_key: str, address: str) -> bool:
-        """Has the account with this e-mail address signed in from this client address before?"""
-        known = {"email_key": email_key, "address": address}
-        return (await self._connection.execute(_KNOWN_ADDRESS, known)).first() is not None
+    async def knows_network(self, email_key: str, network: str) -> bool:
+        """Has the account with this e-mail address signed in from this network before?"""
+        known = {"email_key": email_key, "network": network}
+        return (await self._connection.execute(_KNOWN_NETWORK, known)).first() is not None
 
     async def alive_among(self, session_ids: Collection[UUID], moment: datetime) -> frozenset[UUID]:
         """Which of these have neither ended nor lapsed, their people being still here."""

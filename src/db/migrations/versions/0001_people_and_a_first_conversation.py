@@ -157,6 +157,7 @@ def upgrade() -> None:
         sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("client", sa.String(length=200), nullable=False),
         sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("network", sa.String(length=45), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
