@@ -85,7 +85,7 @@ class Connection:
         """Live on with a newer token of the same session. Raises Unauthorized for anybody else's."""
         mine = self.viewer
         if mine is None or (mine.user_id, mine.session_id) != (viewer.user_id, viewer.session_id):
-            raise Unauthorized("This token is of another session.")
+            raise Unauthorized("This token is of another session; open a connection of its own for it.")
         if viewer.expires_at > mine.expires_at:
             self.adopt(viewer)
 
