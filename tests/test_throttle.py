@@ -285,21 +285,16 @@ class TestSearchingAndOpeningRooms:
 
 
 class TestAskingForMails:
-    async def test_five_an_hour_to_an_account_known_or_not(self, limited: Cast, mailbox: Mailbox) -> None:
+    async def test_five_an_hour_to_an_account_and_nobody_is_told(self, limited: Cast, mailbox: Mailbox) -> None:
         await limited.join("Anna")
+        await mailbox.next_to("anna@example.com")  # which confirms the address
         for email in ("anna@example.com", "nobody@example.com"):
-            statuses = [
-                (
-                    await limited.anonymous.raw(
-                        "POST",
-                        "/auth/password/forgot",
-                        {"email": email},
-                        headers={"X-Forwarded-For": f"198.51.100.{number}"},
-                    )
-                ).status
-                for number in range(7)
-            ]
-            assert statuses == [202] * 5 + [429] * 2
+            for number in range(7):
+                here = {"X-Forwarded-For": f"198.51.100.{number}"}
+                await limited.anonymous.post("/auth/password/forgot", {"email": email}, headers=here, expect=202)
+        await mailbox.next_to("anna@example.com", count=6)
+        await asyncio.sleep(0.5)
+        assert len(mailbox.mails) == 6
 
     async def test_twenty_an_hour_from_an_address(self, limited: Cast) -> None:
         statuses = [

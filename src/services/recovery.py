@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..clock import now
 from ..db.database import Database
-from ..errors import Gone
+from ..errors import Gone, RateLimited
 from ..viewer import ClientInfo, Viewer
 from .mails import MAIL, email_key, mail_to, mail_to_whoever_has, token_hash
 from .passwords import Passwords
@@ -46,15 +46,23 @@ class Recovery:
             row = await reads.users.me_row(viewer.user_id)
         if row is None or row.email_key is None or row.email_verified_at:
             return
-        await self._count_mail(row.email_key, client)
+        await self._throttle.hit("mail_per_address", network_of(client.address))
+        await self._throttle.hit("mail_per_account", "verify", fingerprint(row.email_key))
         async with self._database.transaction() as tx:
             await tx.outbox.add(MAIL, mail_to(row.id, "verify_email"), now())
         self._wake()
 
     async def forgot_password(self, email: str, client: ClientInfo) -> None:
-        """Mail a token to whoever has that address. What happens here is the same whether somebody has it or not."""
+        """Mail a token to whoever has that address. What happens here is the same whether somebody has it or not.
+
+        An address that was asked for too often gets no more mail for a while, and the asker is not told (contract §2).
+        """
         key = email_key(email)
-        await self._count_mail(key, client)
+        await self._throttle.hit("mail_per_address", network_of(client.address))
+        try:
+            await self._throttle.hit("mail_per_account", "reset", fingerprint(key))
+        except RateLimited:
+            return
         async with self._database.transaction() as tx:
             await tx.outbox.add(MAIL, mail_to_whoever_has(key, "reset_password"), now())
         self._wake()
@@ -82,8 +90,3 @@ class Recovery:
             await tx.outbox.add(MAIL, mail_to(user.id, "password_changed"), moment)
             await self._sessions.end(tx, user.id)
         self._wake()
-
-    async def _count_mail(self, key: str, client: ClientInfo) -> None:
-        """Raise RateLimited when too many mails were asked for, from there or to there, to anybody or nobody."""
-        await self._throttle.hit("mail_per_address", network_of(client.address))
-        await self._throttle.hit("mail_per_account", fingerprint(key))
