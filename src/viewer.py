@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 
@@ -21,3 +22,17 @@ class ClientInfo:
     address: str
     user_agent: str
     language: str = "ko"
+
+    @property
+    def network(self) -> str:
+        """What to count the address under."""
+        return network_of(self.address)
+
+
+def network_of(address: str) -> str:
+    """`address` itself, or its /64 network, since that is what one IPv6 subscriber gets."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address

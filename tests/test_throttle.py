@@ -16,7 +16,8 @@ from src.controllers.serving import policies_of
 from src.controllers.socket_edge import events_of
 from src.errors import RateLimited
 from src.services import throttle as module
-from src.services.throttle import POLICIES, Throttle, fingerprint, network_of
+from src.services.throttle import POLICIES, Throttle, fingerprint
+from src.viewer import network_of
 
 from .accounts import account
 from .cast import PASSWORD, Cast

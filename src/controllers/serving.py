@@ -9,7 +9,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..config import Settings
 from ..errors import Unexpected
-from ..realtime.addresses import subscriber
 from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
 from .client import client_of
@@ -101,7 +100,7 @@ class _Endpoint:
             counted = str(viewer.user_id)
         if self._client or (self._policies and not counted):
             client = client_of(request, self._settings)
-            counted = counted or subscriber(client.address)
+            counted = counted or client.network
             if self._client:
                 arguments[self._client.name] = client
         for policy in self._policies:

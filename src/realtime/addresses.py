@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohttp import web
 
@@ -44,12 +44,6 @@ def _hint_at_a_proxy() -> None:
         "A request came with X-Forwarded-For from a peer that is not trusted. If that is your reverse proxy, name its "
         "network in CHATTY_TRUSTED_PROXIES: until then all who come through it count as one client."
     )
-
-
-def subscriber(address: str) -> str:
-    """What to count `address` under: itself, or its /64 network, since that is what one IPv6 subscriber gets."""
-    parsed = _parsed(address)
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
 def _hops(headers: Sequence[str]) -> list[str]:

@@ -10,7 +10,8 @@ import engineio
 import orjson
 from aiohttp import web
 
-from .addresses import Network, client_address, subscriber
+from ..viewer import network_of
+from .addresses import Network, client_address
 from .frames import Frame
 from .limits import Limits
 from .transport import Transport
@@ -99,7 +100,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
         request: web.Request = environ["aiohttp.request"]
         address = client_address(request, self._networks)
-        key = subscriber(address)
+        key = network_of(address)
         if self.limits.per_address is not None and self.addresses[key] >= 2 * self.limits.per_address:
             return {"status": "429 TOO MANY REQUESTS", "headers": [("Retry-After", "10")], "response": b"Too many"}
         self.addresses[key] += 1
@@ -129,11 +130,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
 
     def crowd(self, address: str) -> int:
         """How many connections come from `address`, or from its subscriber's network."""
-        return self.addresses[subscriber(address)]
+        return self.addresses[network_of(address)]
 
     def forget(self, address: str) -> None:
         """A connection from `address` has ended."""
-        key = subscriber(address)
+        key = network_of(address)
         self.addresses[key] -= 1
         if self.addresses[key] <= 0:
             del self.addresses[key]

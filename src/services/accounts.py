@@ -12,7 +12,7 @@ from ..viewer import ClientInfo, Viewer
 from .mails import MAIL, email_key, mail_to
 from .passwords import Passwords
 from .sessions import Sessions, Started
-from .throttle import Throttle, fingerprint, network_of
+from .throttle import Throttle, fingerprint
 
 
 class Accounts:
@@ -64,7 +64,7 @@ class Accounts:
             row = await reads.users.credentials(key)
         verdict = await self._passwords.verify(draft.password, row.password_hash if row else None)
         if row is None or not verdict.matches:
-            await self._throttle.hit("login_failures_per_address", network_of(client.address))
+            await self._throttle.hit("login_failures_per_address", client.network)
             raise WrongCredentials
         async with self._database.transaction() as tx:
             user = await tx.users.lock(row.id)
@@ -73,7 +73,7 @@ class Accounts:
             if verdict.better_hash:
                 await tx.users.set_password(user.id, verdict.better_hash)
             started = await self._sessions.begin(tx, user, client)
-        await self._throttle.forget("login_per_account_and_address", fingerprint(key), network_of(client.address))
+        await self._throttle.forget("login_per_account_and_address", fingerprint(key), client.network)
         return started
 
     async def change_password(self, viewer: Viewer, draft: PasswordChange) -> None:
@@ -107,7 +107,7 @@ class Accounts:
         """
         if not self._throttle.on:
             return
-        account, network = fingerprint(key), network_of(client.address)
+        account, network = fingerprint(key), client.network
         await self._throttle.check("login_failures_per_address", network)
         await self._throttle.hit("login_per_account_and_address", account, network)
         async with self._database.single_read() as reads:

@@ -9,7 +9,7 @@ from ..viewer import ClientInfo, Viewer
 from .mails import MAIL, email_key, mail_to, mail_to_whoever_has, token_hash
 from .passwords import Passwords
 from .sessions import Sessions
-from .throttle import Throttle, fingerprint, network_of
+from .throttle import Throttle, fingerprint
 
 
 class Recovery:
@@ -46,7 +46,7 @@ class Recovery:
             row = await reads.users.me_row(viewer.user_id)
         if row is None or row.email_key is None or row.email_verified_at:
             return
-        await self._throttle.hit("mail_per_address", network_of(client.address))
+        await self._throttle.hit("mail_per_address", client.network)
         await self._throttle.hit("mail_per_account", "verify", fingerprint(row.email_key))
         async with self._database.transaction() as tx:
             await tx.outbox.add(MAIL, mail_to(row.id, "verify_email"), now())
@@ -58,7 +58,7 @@ class Recovery:
         An address that was asked for too often gets no more mail for a while, and the asker is not told (contract §2).
         """
         key = email_key(email)
-        await self._throttle.hit("mail_per_address", network_of(client.address))
+        await self._throttle.hit("mail_per_address", client.network)
         try:
             await self._throttle.hit("mail_per_account", "reset", fingerprint(key))
         except RateLimited:

@@ -24,7 +24,6 @@ from ..schemas.auth import Device, Session
 from ..schemas.common import Items
 from ..viewer import ClientInfo, Viewer
 from .liveness import Liveness
-from .throttle import network_of
 from .tokens import RefreshToken, Tokens
 
 log = structlog.get_logger("chatty.sessions")
@@ -207,7 +206,7 @@ class Sessions:
 
 def _place(client: ClientInfo) -> dict[str, str]:
     """What a session's row says of where it is used."""
-    network = network_of(client.address)
+    network = client.network
     return {"client": client.user_agent[:MAX_CLIENT], "address": client.address[:45], "network": network[:45]}
 
 

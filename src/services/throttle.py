@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import math
 import time
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
 import structlog
@@ -96,15 +95,6 @@ class Throttle:
                 self._shared_again_at = time.monotonic() + REDIS_REST_SECONDS
                 log.warning("Redis does not count; this node counts for itself.", error=type(error).__name__)
         return await getattr(self._local, method)(item, *keys)
-
-
-def network_of(address: str) -> str:
-    """What to count an address under: itself, or its /64, which is what one IPv6 subscriber has."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
 def fingerprint(text: str) -> str:

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from multidict import CIMultiDict
 
-from src.realtime.addresses import client_address, subscriber
+from src.realtime.addresses import client_address
+from src.viewer import network_of
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
@@ -43,7 +44,7 @@ def test_the_client_is_the_first_address_from_the_right_that_no_trusted_proxy_ha
 
 
 def test_an_ipv6_subscriber_is_a_network() -> None:
-    assert subscriber("2001:db8::1") == subscriber("2001:db8::ffff") == "2001:db8::/64"
-    assert subscriber("2001:db8:0:1::1") != subscriber("2001:db8::1")
-    assert subscriber("203.0.113.7") == "203.0.113.7"
-    assert subscriber("unknown") == "unknown"
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff") == "2001:db8::/64"
+    assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
+    assert network_of("203.0.113.7") == "203.0.113.7"
+    assert network_of("unknown") == "unknown"

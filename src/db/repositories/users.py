@@ -74,12 +74,6 @@ class Users:
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
         await self._connection.execute(_SET_PASSWORD, {"person_id": user_id, "password_hash": password_hash})
 
-    async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> None:
-        """A better hash of the same password, unless the password has changed meanwhile."""
-        await self._connection.execute(
-            update(User).where(User.id == user_id, User.password_hash == old_hash).values(password_hash=new_hash)
-        )
-
     async def verify_email(self, user_id: UUID, email_key: str, moment: datetime) -> None:
         """Whoever reads that mailbox has shown it. A second time changes nothing."""
         unverified = (User.id == user_id, User.email_key == email_key, User.email_verified_at.is_(None))
