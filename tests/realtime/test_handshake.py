@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from .stage import ORIGIN, Stage
+from .stage import ORIGIN, PATIENCE, Stage, person
 
 
 async def test_a_socket_joins_a_namespace_and_hears_ready_first(stage: Stage) -> None:
@@ -107,6 +107,22 @@ async def test_leaving_a_namespace_and_coming_back_on_the_same_transport_is_fine
     stage.broadcast("news", "for boris", to="boris")
     assert await wire.read() == '42/chat,["news","for boris"]'
     assert len(stage.chat.gone) == 1
+
+
+async def test_who_is_gone_before_the_greeting_ends_does_not_stay_as_a_ghost(stage: Stage) -> None:
+    stage.chat.greeting.clear()
+    wire = await stage.websocket()
+    await wire.send('40/chat,{"token":"anna"}')
+    assert (await wire.read()).startswith("40/chat,")
+    (connection,) = stage.connections.of_user(person("anna"))
+    stage.connections.close_session(person("anna/"))
+    async with asyncio.timeout(PATIENCE):
+        while not connection.transport.closed:
+            await asyncio.sleep(0.01)
+    assert (stage.chat.here, stage.chat.gone) == ([], [])
+    stage.chat.greeting.set()
+    await stage.until_empty()
+    assert stage.chat.here == stage.chat.gone == [connection.id]
 
 
 async def test_broadcasts_during_the_greeting_follow_it(stage: Stage) -> None:
