@@ -1,8 +1,7 @@
 """SQLite as Chatty drives it: explicit transactions, statements on the event loop, waits in a thread.
 
-A statement on a warm page cache takes some 10 µs; handing it to a thread and back, as aiosqlite does four times per
-SELECT, takes twenty times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a
-thread. See docs/decisions/0002-sqlite.md.
+A read of one row takes some 10 µs; through a thread and back, as aiosqlite does four times per SELECT, it takes more
+than ten times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a thread. See docs/decisions/0002-sqlite.md.
 """
 
 import asyncio
