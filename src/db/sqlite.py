@@ -1,7 +1,8 @@
 """SQLite as Chatty drives it: explicit transactions, statements on the event loop, waits in a thread.
 
 A read of one row takes some 10 µs; through a thread and back, as aiosqlite does four times per SELECT, it takes more
-than ten times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a thread. See docs/decisions/0002-sqlite.md.
+than ten times as long. What may wait (the write lock at BEGIN IMMEDIATE, the disk at COMMIT) runs in a thread. See
+docs/decisions/0002-sqlite.md.
 """
 
 import asyncio
