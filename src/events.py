@@ -9,7 +9,8 @@ from uuid import UUID
 
 from .schemas.messages import Message
 from .schemas.people import FriendChange, PresenceChange, User
-from .schemas.rooms import Room
+from .schemas.realtime import UnreadChange
+from .schemas.rooms import Room, RoomChange, RoomHead, RoomRead, RoomRemoved, RoomSettings, Typing
 
 Audience = frozenset[UUID]
 
@@ -29,6 +30,60 @@ class RoomAdded:
 
     audience: Audience
     room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class MessageChanged:
+    """A line was edited, deleted or reacted to: only to those who may read it, since then they know of it."""
+
+    audience: Audience
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLeft:
+    """A room is no longer somebody's."""
+
+    audience: Audience
+    room: RoomRemoved
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    audience: Audience
+    change: RoomChange
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSettingsChanged:
+    audience: Audience
+    settings: RoomSettings
+
+
+@dataclass(frozen=True, slots=True)
+class RoomWasRead:
+    audience: Audience
+    read: RoomRead
+
+
+@dataclass(frozen=True, slots=True)
+class RoomHeadSeen:
+    """Not a change: a beacon."""
+
+    audience: Audience
+    head: RoomHead
+
+
+@dataclass(frozen=True, slots=True)
+class TypingChanged:
+    audience: Audience
+    typing: Typing
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadChanged:
+    audience: Audience
+    unread: UnreadChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +112,19 @@ class SessionsEnded:
     session_ids: frozenset[UUID]
 
 
-Event = MessageSent | RoomAdded | FriendChanged | UserChanged | PresenceChanged | SessionsEnded
+Event = (
+    MessageSent
+    | MessageChanged
+    | RoomAdded
+    | RoomLeft
+    | RoomChanged
+    | RoomSettingsChanged
+    | RoomWasRead
+    | RoomHeadSeen
+    | TypingChanged
+    | UnreadChanged
+    | FriendChanged
+    | UserChanged
+    | PresenceChanged
+    | SessionsEnded
+)

@@ -6,13 +6,29 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..events import Event, FriendChanged, MessageSent, PresenceChanged, RoomAdded, SessionsEnded, UserChanged
+from ..events import (
+    Event,
+    FriendChanged,
+    MessageChanged,
+    MessageSent,
+    PresenceChanged,
+    RoomAdded,
+    RoomChanged,
+    RoomHeadSeen,
+    RoomLeft,
+    RoomSettingsChanged,
+    RoomWasRead,
+    SessionsEnded,
+    TypingChanged,
+    UnreadChanged,
+    UserChanged,
+)
 from ..realtime.connections import Connections
 from ..realtime.packets import event_frame
 from ..schemas.messages import Message
 from ..schemas.people import FriendChange, PresenceChange, User
-from ..schemas.realtime import Ready, SessionExpiring
-from ..schemas.rooms import Room
+from ..schemas.realtime import Ready, SessionExpiring, UnreadChange
+from ..schemas.rooms import Room, RoomChange, RoomHead, RoomRead, RoomRemoved, RoomSettings, Typing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +47,46 @@ OUTGOING: Mapping[type[Any], Outgoing] = {
         "/chat",
         "message_sent",
         Message,
-        "A line was stored. To every member's every socket but the one that sent it.",
+        "A line was stored; its sender has read up to it. To every member's every socket but the one that sent it.",
         lambda event: event.message,
     ),
+    MessageChanged: Outgoing(
+        "/chat", "message_changed", Message, "Edited, deleted or reacted to.", lambda event: event.message
+    ),
     RoomAdded: Outgoing(
-        "/chat", "room_added", Room, "A room came into my list, as I see it.", lambda event: event.room
+        "/chat",
+        "room_added",
+        Room,
+        "A room came into my list, as I see it. Its last_message, if any, is the one line that I may read so far.",
+        lambda event: event.room,
+    ),
+    RoomLeft: Outgoing("/chat", "room_removed", RoomRemoved, "A room is no longer mine.", lambda event: event.room),
+    RoomChanged: Outgoing(
+        "/chat", "room_changed", RoomChange, "What changed of a room of mine.", lambda event: event.change
+    ),
+    RoomSettingsChanged: Outgoing(
+        "/chat",
+        "room_settings_changed",
+        RoomSettings,
+        "I have muted, pinned or renamed a room for me, on some device.",
+        lambda event: event.settings,
+    ),
+    RoomWasRead: Outgoing(
+        "/chat", "room_read", RoomRead, "A member, or I on another device, has read on.", lambda event: event.read
+    ),
+    RoomHeadSeen: Outgoing(
+        "/chat",
+        "room_head",
+        RoomHead,
+        "A beacon for rooms with recent activity: who holds a lower rev asks sync.",
+        lambda event: event.head,
+    ),
+    TypingChanged: Outgoing(
+        "/chat",
+        "typing_changed",
+        Typing,
+        "A member writes, or no longer; it ends by itself.",
+        lambda event: event.typing,
     ),
     PresenceChanged: Outgoing(
         "/chat",
@@ -50,6 +101,13 @@ OUTGOING: Mapping[type[Any], Outgoing] = {
         FriendChange,
         "How I stand to somebody has changed.",
         lambda event: event.change,
+    ),
+    UnreadChanged: Outgoing(
+        "/notifications",
+        "unread_changed",
+        UnreadChange,
+        "How much is unread, over all rooms and in one.",
+        lambda event: event.unread,
     ),
     UserChanged: Outgoing(
         "/notifications", "user_changed", User, "Somebody I know changed their profile.", lambda event: event.user

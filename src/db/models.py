@@ -1,51 +1,22 @@
-"""The tables. What the rules promise, the constraints make true on both databases."""
+"""The tables. What the rules promise, the constraints make true on both databases.
 
-from datetime import UTC, datetime
+Rooms and what is in them are in room_models.py.
+"""
+
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    Uuid,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
+from .base import Base, UtcDateTime
+from .room_models import Member, Message, Reaction, ReadMark, Room
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC moment. SQLite forgets the zone, so it is put back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {UUID: Uuid(), datetime: UtcDateTime(), int: BigInteger(), dict[str, Any]: JSON()}  # noqa: RUF012
+__all__ = [
+    "Base", "Block", "EmailToken", "Friendship", "Installation", "Member", "Message", "NameGram", "Node", "Online",
+    "OutboxItem", "Reaction", "ReadMark", "Room", "Session", "User", "UtcDateTime",
+]  # fmt: skip
 
 
 class Installation(Base):
@@ -186,66 +157,3 @@ class Online(Base):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     node_id: Mapped[UUID] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, index=True)
-
-
-class Room(Base):
-    """A conversation. Its row is the lock under which `last_seq`, `rev` and `last_ordinal` move."""
-
-    __tablename__ = "rooms"
-    __table_args__ = (
-        UniqueConstraint("low_id", "high_id"),
-        CheckConstraint("kind IN ('direct', 'group')", name="kind"),
-        CheckConstraint("(kind = 'direct') = (low_id IS NOT NULL AND high_id IS NOT NULL)", name="direct_has_a_pair"),
-        CheckConstraint("low_id IS NULL OR low_id < high_id", name="one_room_per_pair"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(String(10))
-    name: Mapped[str | None] = mapped_column(String(100))
-    low_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
-    high_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
-    last_seq: Mapped[int]
-    last_ordinal: Mapped[int]
-    rev: Mapped[int]
-    created_at: Mapped[datetime]
-
-
-class Member(Base):
-    """Somebody in a room. `listed_at` is null while a direct room with no message yet is not in their list."""
-
-    __tablename__ = "members"
-    __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'member')", name="role"),)
-
-    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
-    role: Mapped[str] = mapped_column(String(10))
-    first_seq: Mapped[int]
-    read_seq: Mapped[int]
-    read_ordinal: Mapped[int]
-    listed_at: Mapped[datetime | None]
-    joined_at: Mapped[datetime]
-
-
-class Message(Base):
-    """A line of a room. `ordinal` counts only what can be unread, so that unread is a difference of two numbers."""
-
-    __tablename__ = "messages"
-    __table_args__ = (
-        UniqueConstraint("room_id", "seq"),
-        UniqueConstraint("room_id", "rev"),
-        UniqueConstraint("room_id", "sender_id", "client_id"),
-        CheckConstraint("kind IN ('text', 'image', 'file', 'system')", name="kind"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
-    seq: Mapped[int]
-    rev: Mapped[int]
-    ordinal: Mapped[int]
-    kind: Mapped[str] = mapped_column(String(10))
-    sender_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
-    client_id: Mapped[UUID | None]
-    text: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime]
-    edited_at: Mapped[datetime | None]
-    deleted_at: Mapped[datetime | None]

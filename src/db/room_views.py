@@ -1,74 +1,91 @@
-"""Rows of rooms and messages as the wire shows them."""
+"""Rooms as a member sees them, gathered for a whole list at once."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from ..schemas.messages import Message
-from ..schemas.people import User
 from ..schemas.rooms import Member, MyMembership, Room
+from .message_views import message_views
+from .repositories import Repositories
+from .rows import Row
 from .views import user_view
 
+NAMES_SHOWN = 5
+"""A group without a name shows so many of its other members' names."""
 
-def message_view(row: Row[Any]) -> Message:
-    """A line with its sender, from `messages.by_client_id`, `at`, `before` or `after`."""
-    return Message(
-        id=row.id,
-        room_id=row.room_id,
-        seq=row.seq,
-        rev=row.rev,
-        kind=row.kind,
-        sender=_sender(row),
-        text=row.text,
-        client_id=row.client_id,
-        created_at=row.created_at,
-        edited_at=row.edited_at,
-        deleted_at=row.deleted_at,
-    )
+Lines = Mapping[tuple[UUID, int], Message]
 
 
-def _sender(row: Row[Any]) -> User | None:
-    if row.sender_id is None:
-        return None
-    gone = row.sender_deleted_at is not None
-    return User(
-        id=row.sender_id,
-        nickname=None if gone else row.sender_nickname,
-        intro="" if gone else row.sender_intro,
-        avatar_url=None,
-    )
+async def room_views(reads: Repositories, mine: Sequence[Row]) -> list[Room]:
+    """These rooms, in their order, each as the member sees it whose membership the row carries.
+
+    `mine`: rows of `rooms.joined_by`.
+    """
+    if not mine:
+        return []
+    members: defaultdict[UUID, list[Row]] = defaultdict(list)
+    for row in await reads.members.first_of([each.id for each in mine]):
+        members[row.room_id].append(row)
+    lines = await _lines(reads, mine)
+    return [_room(each, members[each.id], lines) for each in mine]
 
 
-def room_view(mine: Row[Any], members: Sequence[Row[Any]], last_message: Message | None) -> Room:
-    """A direct room as the person sees it whose membership `mine` carries; `members` are all of the room's."""
-    partner = partner_of(members, mine.user_id)
+async def _lines(reads: Repositories, mine: Sequence[Row]) -> Lines:
+    """Each room's last line and its notice, where they may be read."""
+    places = {
+        (each.id, seq)
+        for each in mine
+        for seq in (each.last_seq, each.notice_seq)
+        if seq is not None and seq >= each.first_seq
+    }
+    rows = await reads.messages.at(places)
+    views = await message_views(reads, rows, {each.id: each.first_seq for each in mine})
+    return {(view.room_id, view.seq): view for view in views}
+
+
+def _room(mine: Row, members: Sequence[Row], lines: Lines) -> Room:
+    others = [row for row in members if row.id != mine.user_id]
     return Room(
         id=mine.id,
         kind=mine.kind,
         name=mine.name,
-        display_name=user_view(partner).nickname or "",
-        avatar_url=user_view(partner).avatar_url,
-        members=[_member(row) for row in members],
-        member_count=len(members),
-        last_message=last_message,
+        display_name=mine.alias or mine.name or _names(others),
+        avatar_url=user_view(others[0]).avatar_url if mine.kind == "direct" and others else None,
+        members=[member_view(row) for row in members],
+        member_count=members[0].member_count if members else 0,
+        last_message=lines.get((mine.id, mine.last_seq)),
         last_seq=mine.last_seq,
         rev=mine.rev,
-        me=MyMembership(
-            role=mine.role,
-            read_seq=mine.read_seq,
-            unread_count=mine.last_ordinal - mine.read_ordinal,
-            first_seq=mine.first_seq,
-        ),
+        notice=lines.get((mine.id, mine.notice_seq)),
+        me=membership_view(mine),
         created_at=mine.created_at,
     )
 
 
-def _member(row: Row[Any]) -> Member:
+def _names(others: Sequence[Row]) -> str:
+    names = [name for row in others if (name := user_view(row).nickname)]
+    return ", ".join(names[:NAMES_SHOWN])
+
+
+def membership_view(mine: Row) -> MyMembership:
+    """What a room is to one member, from a row of `rooms.joined_by`."""
+    return MyMembership(
+        role=mine.role,
+        read_seq=mine.read_seq,
+        unread_count=mine.last_ordinal - mine.read_ordinal,
+        muted_until=mine.muted_until,
+        pinned=mine.pinned,
+        alias=mine.alias,
+        first_seq=mine.first_seq,
+    )
+
+
+def member_view(row: Row) -> Member:
+    """A member as every other sees them, from a row of `members`."""
     return Member(user=user_view(row), role=row.role, read_seq=row.read_seq, joined_at=row.joined_at)
 
 
-def partner_of(members: Sequence[Row[Any]], user_id: UUID) -> Row[Any]:
+def partner_of(members: Sequence[Row], user_id: UUID) -> Row:
     """The other one of a direct room."""
     return next(row for row in members if row.id != user_id)

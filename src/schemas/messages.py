@@ -9,6 +9,9 @@ from .common import Id, Request, Seq, Timestamp, View, nfc, visible
 from .people import User
 
 MAX_TEXT = 5_000
+MAX_MENTIONS = 50
+
+SystemType = Literal["created", "joined", "left", "removed", "renamed", "notice_set", "notice_cleared"]
 
 
 def _body(value: Any) -> Any:
@@ -24,11 +27,19 @@ MessageText = Annotated[
 ]
 
 
+Emoji = Annotated[str, BeforeValidator(nfc), StringConstraints(min_length=1, max_length=32), AfterValidator(visible)]
+
+
 class MessageDraft(Request):
-    """What is sent. `client_id` is made once per draft and is the message's idempotency key for ever."""
+    """What is sent. `client_id` is made once per draft and is the message's idempotency key for ever.
+
+    `reply_to`: a message of the same room. `mentions`: members of the room.
+    """
 
     client_id: Id
     text: MessageText
+    reply_to: Id | None = None
+    mentions: Annotated[list[Id], Field(max_length=MAX_MENTIONS)] = Field(default_factory=list)
 
 
 class SendMessage(MessageDraft):
@@ -37,8 +48,60 @@ class SendMessage(MessageDraft):
     room_id: Id
 
 
+class MessageEdit(Request):
+    text: MessageText
+
+
+class EditMessage(MessageEdit):
+    """The same over a socket, where no path names the message."""
+
+    message_id: Id
+
+
+class DeleteMessage(Request):
+    message_id: Id
+
+
+class ReactToMessage(Request):
+    """Put my reaction to a message, or take it back."""
+
+    message_id: Id
+    emoji: Emoji
+    on: bool
+
+
+class ReplyTo(View):
+    """What is quoted. `text` is null when it was deleted."""
+
+    id: Id
+    seq: int
+    sender: User | None
+    text: str | None
+
+
+class Reaction(View):
+    """Everybody's one emoji; `user_ids` names the first 100 of them."""
+
+    emoji: str
+    count: int
+    user_ids: list[Id]
+
+
+class SystemLine(View):
+    """What a line of kind `system` tells. `name`: the room's new one; `seq`: of the line that was pinned."""
+
+    type: SystemType
+    actor: User | None
+    targets: list[User] = Field(default_factory=list)
+    name: str | None = None
+    seq: int | None = None
+
+
 class Message(View):
-    """One line of a room. A deleted one keeps its place as a tombstone without content."""
+    """One line of a room. A deleted one keeps its place as a tombstone without content.
+
+    `reply_to` is null for who may not read what is quoted.
+    """
 
     id: Id
     room_id: Id
@@ -48,14 +111,35 @@ class Message(View):
     sender: User | None
     text: str | None
     files: list[Any] = Field(default_factory=list)
-    reply_to: Any | None = None
+    reply_to: ReplyTo | None = None
     mentions: list[Id] = Field(default_factory=list)
-    reactions: list[Any] = Field(default_factory=list)
+    reactions: list[Reaction] = Field(default_factory=list)
     client_id: Id | None
-    system: dict[str, Any] | None = None
+    system: SystemLine | None = None
     created_at: Timestamp
     edited_at: Timestamp | None = None
     deleted_at: Timestamp | None = None
+
+
+class Changed(View):
+    """The answer to an edit, a deletion or a reaction over a socket."""
+
+    message: Message
+
+
+class ReactionBy(View):
+    """One person's reaction."""
+
+    emoji: str
+    user: User
+    created_at: Timestamp
+
+
+class Receipt(View):
+    """Somebody who has read a message. `read_at` is when their cursor passed it."""
+
+    user: User
+    read_at: Timestamp
 
 
 class Sent(View):

@@ -6,7 +6,9 @@ from uuid import UUID
 from ..clock import now
 from ..db.database import Database, Transaction
 from ..db.ids import new_id
-from ..db.room_views import message_view, partner_of
+from ..db.message_views import message_views
+from ..db.repositories import Repositories
+from ..db.room_views import partner_of
 from ..db.rows import Row
 from ..errors import Blocked, Gone, NotFound
 from ..events import MessageSent, RoomAdded
@@ -30,10 +32,10 @@ class Messages:
                 raise NotFound
             original = await tx.messages.by_client_id(room_id, author_id, draft.client_id)
             if original is not None:
-                return Sent(message=message_view(original), replayed=True)
-            members = await tx.rooms.members(room_id)
+                return Sent(message=await _seen(tx, original, room), replayed=True)
+            members = await tx.members.everybody(room_id)
             await self._refuse_unreachable(tx, author_id, members)
-            message = await self._store(tx, author_id, room_id, draft)
+            message = await self._store(tx, author_id, room, draft)
             await self._list_for_all(tx, room_id, members)
             tx.announce(MessageSent(frozenset(row.id for row in members), message, origin))
             return Sent(message=message, replayed=False)
@@ -51,7 +53,8 @@ class Messages:
                 rows += await reads.messages.before(room_id, position + 1, room.first_seq, before)
             if after:
                 rows += await reads.messages.after(room_id, position, room.first_seq, after)
-            return _history(rows, position, room)
+            items = await message_views(reads, rows, {room_id: room.first_seq})
+            return _history(items, position, room)
 
     async def _refuse_unreachable(self, tx: Transaction, author_id: UUID, members: Sequence[Row]) -> None:
         partner = partner_of(members, author_id)
@@ -60,11 +63,12 @@ class Messages:
         if partner.deleted_at is not None:
             raise Gone("This person has deleted their account.")
 
-    async def _store(self, tx: Transaction, author_id: UUID, room_id: UUID, draft: MessageDraft) -> Message:
-        line = await tx.rooms.next_line(room_id)
+    async def _store(self, tx: Transaction, author_id: UUID, room: Row, draft: MessageDraft) -> Message:
+        at = now()
+        line = await tx.rooms.next_line(room.id, at, unread=True)
         await tx.messages.add(
             id=new_id(),
-            room_id=room_id,
+            room_id=room.id,
             seq=line.last_seq,
             rev=line.rev,
             ordinal=line.last_ordinal,
@@ -72,10 +76,11 @@ class Messages:
             sender_id=author_id,
             client_id=draft.client_id,
             text=draft.text,
-            created_at=now(),
+            created_at=at,
         )
-        await tx.rooms.set_read(room_id, author_id, line.last_seq, line.last_ordinal)
-        return message_view(await tx.messages.at(room_id, line.last_seq))
+        await tx.members.set_read(room.id, author_id, line.last_seq, line.last_ordinal)
+        (row,) = await tx.messages.at([(room.id, line.last_seq)])
+        return await _seen(tx, row, room)
 
     async def _list_for_all(self, tx: Transaction, room_id: UUID, members: Sequence[Row]) -> None:
         """A direct room comes into the list of whoever has it not, with its first message."""
@@ -107,8 +112,12 @@ def _wanted(query: HistoryQuery) -> tuple[int, int]:
     return query.limit, 0
 
 
-def _history(rows: Sequence[Row], position: int, room: Row) -> History:
-    items = [message_view(row) for row in rows]
+async def _seen(reads: Repositories, row: Row, room: Row) -> Message:
+    (message,) = await message_views(reads, [row], {room.id: room.first_seq})
+    return message
+
+
+def _history(items: list[Message], position: int, room: Row) -> History:
     first = items[0].seq if items else position + 1
     last = items[-1].seq if items else position
     return History(items=items, has_before=first > room.first_seq, has_after=last < room.last_seq)

@@ -6,7 +6,7 @@ from ..clock import now
 from ..db.database import Database, Transaction
 from ..db.ids import new_id
 from ..db.repositories import Repositories
-from ..db.room_views import message_view, room_view
+from ..db.room_views import room_views
 from ..errors import Blocked, Invalid, NotFound
 from ..events import RoomAdded
 from ..schemas.rooms import Room
@@ -55,6 +55,5 @@ async def room_as_seen_by(reads: Repositories, user_id: UUID, room_id: UUID) -> 
     mine = await reads.rooms.joined_by(user_id, room_id)
     if mine is None:
         raise NotFound
-    readable = mine.last_seq >= mine.first_seq
-    last = message_view(await reads.messages.at(room_id, mine.last_seq)) if readable else None
-    return room_view(mine, await reads.rooms.members(room_id), last)
+    (room,) = await room_views(reads, [mine])
+    return room

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .blocks import Blocks
 from .email_tokens import EmailTokens
 from .friendships import Friendships
+from .members import Members
 from .messages import Messages
 from .outbox import Outbox
 from .people import People
@@ -36,6 +37,10 @@ class Repositories:
     @cached_property
     def friendships(self) -> Friendships:
         return Friendships(self._connection)
+
+    @cached_property
+    def members(self) -> Members:
+        return Members(self._connection)
 
     @cached_property
     def messages(self) -> Messages:

@@ -1,34 +1,37 @@
-"""The lines of rooms."""
+"""The lines of rooms: found, and added. What is seen of them is made in message_views.py."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import Select, bindparam, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Message, User
+from ..models import Message, Reaction
 from ..rows import Row
 
-_SENDER = (
-    User.nickname.label("sender_nickname"),
-    User.intro.label("sender_intro"),
-    User.avatar.label("sender_avatar"),
-    User.deleted_at.label("sender_deleted_at"),
-)
-_WITH_SENDER = (
-    select(*Message.__table__.columns, *_SENDER).select_from(Message).outerjoin(User, User.id == Message.sender_id)
-)
-_BY_CLIENT_ID = _WITH_SENDER.where(
+REACTIONS_NAMED = 100
+
+_LINES = select(*Message.__table__.columns)
+_BY_CLIENT_ID = _LINES.where(
     Message.room_id == bindparam("room_id"),
     Message.sender_id == bindparam("sender_id"),
     Message.client_id == bindparam("client_id"),
 )
-_AT = _WITH_SENDER.where(Message.room_id == bindparam("room_id"), Message.seq == bindparam("seq"))
+_RANKED = select(
+    Reaction.message_id,
+    Reaction.emoji,
+    Reaction.user_id,
+    func.row_number()
+    .over(partition_by=(Reaction.message_id, Reaction.emoji), order_by=(Reaction.created_at, Reaction.user_id))
+    .label("place"),
+    func.count().over(partition_by=(Reaction.message_id, Reaction.emoji)).label("count"),
+    func.min(Reaction.created_at).over(partition_by=(Reaction.message_id, Reaction.emoji)).label("since"),
+)
 
 
 class Messages:
-    """A line is a row of `messages` with its sender's name, introduction and picture beside it."""
+    """A line is a row of `messages`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -42,22 +45,30 @@ class Messages:
         key = {"room_id": room_id, "sender_id": sender_id, "client_id": client_id}
         return (await self._connection.execute(_BY_CLIENT_ID, key)).one_or_none()
 
-    async def at(self, room_id: UUID, seq: int) -> Row:
-        """The line with this number, from 1 to the room's `last_seq`."""
-        return (await self._connection.execute(_AT, {"room_id": room_id, "seq": seq})).one()
+    async def at(self, places: Collection[tuple[UUID, int]]) -> Sequence[Row]:
+        """The lines with these numbers, each of a room: those that there are, in any order."""
+        if not places:
+            return []
+        return await self._all(_LINES.where(tuple_(Message.room_id, Message.seq).in_(places)))
 
     async def before(self, room_id: UUID, seq: int, first_seq: int, limit: int) -> list[Row]:
         """At most `limit` lines below `seq`, down to `first_seq`, ascending: the nearest."""
-        query = self._in(room_id).where(Message.seq < seq, Message.seq >= first_seq).order_by(Message.seq.desc())
-        return [*reversed(await self._all(query.limit(limit)))]
+        lines = _LINES.where(Message.room_id == room_id, Message.seq < seq, Message.seq >= first_seq)
+        return [*reversed(await self._all(lines.order_by(Message.seq.desc()).limit(limit)))]
 
     async def after(self, room_id: UUID, seq: int, first_seq: int, limit: int) -> list[Row]:
         """At most `limit` lines above `seq`, from `first_seq`, ascending: the nearest."""
-        query = self._in(room_id).where(Message.seq > seq, Message.seq >= first_seq).order_by(Message.seq)
-        return [*await self._all(query.limit(limit))]
+        lines = _LINES.where(Message.room_id == room_id, Message.seq > seq, Message.seq >= first_seq)
+        return [*await self._all(lines.order_by(Message.seq).limit(limit))]
 
-    def _in(self, room_id: UUID) -> Select[*tuple[Any, ...]]:
-        return _WITH_SENDER.where(Message.room_id == room_id)
+    async def reactions_to(self, message_ids: Collection[UUID]) -> Sequence[Row]:
+        """Reactions by message and emoji, the earliest emoji first: the first 100 people of each, and their `count`."""
+        if not message_ids:
+            return []
+        ranked = _RANKED.where(Reaction.message_id.in_(message_ids)).subquery()
+        named = select(ranked).where(ranked.c.place <= REACTIONS_NAMED)
+        order = (ranked.c.message_id, ranked.c.since, ranked.c.emoji, ranked.c.place)
+        return await self._all(named.order_by(*order))
 
     async def _all(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row]:
         return (await self._connection.execute(query)).all()

@@ -1,6 +1,6 @@
 """People as others find them: search by name, profiles, and the locks under which two of them change how they stand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +56,13 @@ class People:
         await self._connection.execute(_FORGET_NAME, {"person_id": user_id})
         rows = [{"gram": gram, "user_id": user_id} for gram in sorted(names.grams(names.keys(nickname)))]
         await self._connection.execute(insert(NameGram), rows)
+
+    async def shown(self, user_ids: Collection[UUID]) -> dict[UUID, Row]:
+        """These people as `user_view` takes them, by id, also who has deleted the account."""
+        if not user_ids:
+            return {}
+        rows = await self._connection.execute(select(*_SHOWN).where(User.id.in_(user_ids)))
+        return {row.id: row for row in rows}
 
     async def lock(self, user_ids: Iterable[UUID]) -> dict[UUID, Row]:
         """Those of these people who exist, as others see them, by id; nobody else changes how they stand till COMMIT.

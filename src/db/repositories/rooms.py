@@ -1,4 +1,4 @@
-"""Rooms and who is in them."""
+"""Rooms: found through membership, numbered under their lock. Who is in them is in members.py."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,47 +7,34 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Installation, Member, Room, User
+from ..models import Installation, Member, Room
 from ..rows import Row
 from ..upsert import insert_if_absent
 
-_MINE = (
-    select(
-        *Room.__table__.columns,
-        Member.user_id,
-        Member.role,
-        Member.first_seq,
-        Member.read_seq,
-        Member.read_ordinal,
-        Member.listed_at,
-    )
-    .select_from(Room)
-    .join(Member, Member.room_id == Room.id)
-    .where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
+_JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
+    Member, Member.room_id == Room.id
 )
+_MINE = _JOINED.where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
 _MINE_LOCKED = _MINE.with_for_update(of=Room)
-_MEMBERS = (
-    select(
-        *(getattr(User, name) for name in ("id", "nickname", "intro", "avatar", "deleted_at")),
-        *(getattr(Member, name) for name in ("role", "read_seq", "joined_at", "listed_at")),
-    )
-    .select_from(Member)
-    .join(User, User.id == Member.user_id)
-    .where(Member.room_id == bindparam("room_id"))
-    .order_by(Member.joined_at, Member.user_id)
-)
 _UNREAD_TOTAL = (
     select(func.coalesce(func.sum(Room.last_ordinal - Member.read_ordinal), 0))
     .select_from(Room)
     .join(Member, Member.room_id == Room.id)
     .where(Member.user_id == bindparam("user_id"), Member.listed_at.is_not(None))
 )
-_NEXT_LINE = (
+_COUNT_UP = (
     update(Room)
     .where(Room.id == bindparam("the_room"))
-    .values(last_seq=Room.last_seq + 1, rev=Room.rev + 1, last_ordinal=Room.last_ordinal + 1)
+    .values(
+        last_seq=Room.last_seq + bindparam("lines"),
+        rev=Room.rev + bindparam("changes"),
+        last_ordinal=Room.last_ordinal + bindparam("unread"),
+        changed_at=bindparam("at"),
+    )
     .returning(Room.last_seq, Room.rev, Room.last_ordinal)
 )
+_LINE_AT = update(Room).where(Room.id == bindparam("the_room")).values(active_at=bindparam("at"))
+_NEW_ROSTER = update(Room).where(Room.id == bindparam("the_room")).values(roster=Room.roster + 1)
 
 
 class Rooms:
@@ -57,16 +44,19 @@ class Rooms:
         self._connection = connection
 
     async def joined_by(self, user_id: UUID, room_id: UUID) -> Row | None:
-        """The room and this person's membership in it, or None if they are not in it."""
+        """The room and this person's membership in it, or None if they are not in it.
+
+        The columns of `rooms` and of `members`; a direct room counts although it is not listed.
+        """
         return (await self._connection.execute(_MINE, {"room_id": room_id, "user_id": user_id})).one_or_none()
 
     async def joined_by_and_locked(self, user_id: UUID, room_id: UUID) -> Row | None:
-        """The same, with the room's row locked until COMMIT: nobody else adds a line or changes the room."""
-        return (await self._connection.execute(_MINE_LOCKED, {"room_id": room_id, "user_id": user_id})).one_or_none()
+        """The same, with the room's row locked until COMMIT: nobody else adds a line or changes the room.
 
-    async def members(self, room_id: UUID) -> Sequence[Row]:
-        """Everybody in the room, with who they are."""
-        return (await self._connection.execute(_MEMBERS, {"room_id": room_id})).all()
+        The lock may have waited: what was read of the membership is older than the room's row. Ask `joined_by` after
+        it where that matters.
+        """
+        return (await self._connection.execute(_MINE_LOCKED, {"room_id": room_id, "user_id": user_id})).one_or_none()
 
     async def direct_room_of(self, low_id: UUID, high_id: UUID) -> UUID:
         """The room of this pair, who have one."""
@@ -75,41 +65,45 @@ class Rooms:
 
     async def add_direct(self, room_id: UUID, low_id: UUID, high_id: UUID, at: datetime) -> bool:
         """Add the room of this pair with both as members, listed for neither. False if they have one already."""
-        room = {"id": room_id, "kind": "direct", "low_id": low_id, "high_id": high_id, "created_at": at}
+        room = {"id": room_id, "kind": "direct", "low_id": low_id, "high_id": high_id, **_NEW, **_since(at)}
         add = insert_if_absent(self._connection.dialect.name, Room).returning(Room.id)
-        added = await self._connection.execute(add.values(**room, last_seq=0, rev=0, last_ordinal=0))
+        added = await self._connection.execute(add.values(**room))
         if added.one_or_none() is None:
             return False
         member = {
-            "room_id": room_id,
-            "role": "member",
-            "first_seq": 1,
-            "read_seq": 0,
-            "read_ordinal": 0,
-            "joined_at": at,
-        }
+            "room_id": room_id, "role": "member", "first_seq": 1, "first_rev": 0, "read_seq": 0, "read_ordinal": 0,
+            "pinned": False, "joined_at": at,
+        }  # fmt: skip
         await self._connection.execute(insert(Member), [{**member, "user_id": user} for user in (low_id, high_id)])
         return True
 
     async def list_for(self, room_id: UUID, user_ids: Sequence[UUID], at: datetime) -> None:
-        """Put the room into these members' lists."""
+        """Put the room into these members' lists: its roster changes."""
         await self._connection.execute(
             update(Member)
             .where(Member.room_id == room_id, Member.user_id.in_(user_ids), Member.listed_at.is_(None))
             .values(listed_at=at)
         )
+        await self.change_roster(room_id)
 
-    async def next_line(self, room_id: UUID) -> Row:
-        """Count the room up by one line that can be unread; its `last_seq`, `rev` and `last_ordinal` are the line's."""
-        return (await self._connection.execute(_NEXT_LINE, {"the_room": room_id})).one()
+    async def change_roster(self, room_id: UUID) -> None:
+        """Say that who may write or who hears has changed: what was remembered of the members holds no longer."""
+        await self._connection.execute(_NEW_ROSTER, {"the_room": room_id})
 
-    async def set_read(self, room_id: UUID, user_id: UUID, seq: int, ordinal: int) -> None:
-        """Move somebody's cursor; never back."""
-        await self._connection.execute(
-            update(Member)
-            .where(Member.room_id == room_id, Member.user_id == user_id, Member.read_seq < seq)
-            .values(read_seq=seq, read_ordinal=ordinal)
-        )
+    async def next_line(self, room_id: UUID, at: datetime, *, unread: bool) -> Row:
+        """Count the room up by a line; its `last_seq`, `rev` and `last_ordinal` are the line's.
+
+        `unread`: can it be unread? A system line cannot.
+        """
+        line = {"the_room": room_id, "lines": 1, "changes": 1, "unread": int(unread), "at": at}
+        numbers = (await self._connection.execute(_COUNT_UP, line)).one()
+        await self._connection.execute(_LINE_AT, {"the_room": room_id, "at": at})
+        return numbers
+
+    async def next_rev(self, room_id: UUID, at: datetime) -> int:
+        """Count the room up by a change that is no line; its `rev`."""
+        change = {"the_room": room_id, "lines": 0, "changes": 1, "unread": 0, "at": at}
+        return int((await self._connection.execute(_COUNT_UP, change)).one().rev)
 
     async def unread_total(self, user_id: UUID) -> int:
         """How many messages this person has not read, over all rooms in their list."""
@@ -118,3 +112,10 @@ class Rooms:
     async def epoch(self) -> UUID:
         """The identity of this database's history; a restore from a backup gives a new one."""
         return (await self._connection.execute(select(Installation.epoch))).scalar_one()
+
+
+_NEW = {"last_seq": 0, "rev": 0, "last_ordinal": 0, "roster": 0}
+
+
+def _since(at: datetime) -> dict[str, datetime]:
+    return {"active_at": at, "changed_at": at, "created_at": at}

@@ -1,0 +1,125 @@
+"""The tables of rooms, their members and their lines."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import Base
+
+# Columns that came after the first release have a default, for the rows that were there.
+LONG_AGO = "1970-01-01 00:00:00.000000"
+
+
+class Room(Base):
+    """A conversation. Its row is the lock under which `last_seq`, `rev` and `last_ordinal` move.
+
+    `roster` counts up whenever it changes who may write or who hears: members coming and going, a direct room entering
+    or leaving a list, a block between its two, an account deleted. What was read of the members at one value of it
+    holds as long as the value does. `active_at`: its last line; `changed_at`: its last `rev`. `notice_seq`: the line
+    that is pinned on top.
+    """
+
+    __tablename__ = "rooms"
+    __table_args__ = (
+        UniqueConstraint("low_id", "high_id"),
+        CheckConstraint("kind IN ('direct', 'group')", name="kind"),
+        CheckConstraint("(kind = 'direct') = (low_id IS NOT NULL AND high_id IS NOT NULL)", name="direct_has_a_pair"),
+        CheckConstraint("low_id IS NULL OR low_id < high_id", name="one_room_per_pair"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str | None] = mapped_column(String(100))
+    name_key: Mapped[str | None] = mapped_column(String(400))
+    name_initials: Mapped[str | None] = mapped_column(String(400))
+    low_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    high_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    last_seq: Mapped[int]
+    last_ordinal: Mapped[int]
+    rev: Mapped[int]
+    roster: Mapped[int] = mapped_column(server_default="0")
+    notice_seq: Mapped[int | None]
+    active_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
+    changed_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
+    created_at: Mapped[datetime]
+
+
+class Member(Base):
+    """Somebody in a room, since the line `first_seq`, which took the room's `rev` beyond `first_rev`.
+
+    A group's row goes when they leave. A direct room's stays: `listed_at` is null while the room is not in their list,
+    because it has no message yet or because they have left it.
+    """
+
+    __tablename__ = "members"
+    __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'member')", name="role"),)
+
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
+    role: Mapped[str] = mapped_column(String(10))
+    first_seq: Mapped[int]
+    first_rev: Mapped[int] = mapped_column(server_default="0")
+    read_seq: Mapped[int]
+    read_ordinal: Mapped[int]
+    muted_until: Mapped[datetime | None]
+    pinned: Mapped[bool] = mapped_column(server_default=false())
+    alias: Mapped[str | None] = mapped_column(String(100))
+    alias_key: Mapped[str | None] = mapped_column(String(400))
+    alias_initials: Mapped[str | None] = mapped_column(String(400))
+    listed_at: Mapped[datetime | None]
+    joined_at: Mapped[datetime]
+
+
+class ReadMark(Base):
+    """When somebody's cursor came to `seq`: what receipts tell. A message of one's own counts as a mark without one."""
+
+    __tablename__ = "read_marks"
+
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class Message(Base):
+    """A line of a room. `ordinal` counts only what can be unread, so that unread is a difference of two numbers.
+
+    `reply_to_seq` is a line of the same room. `mentions`: ids, as a list. `system`: what the line tells, with
+    people by their ids.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("room_id", "seq"),
+        UniqueConstraint("room_id", "rev"),
+        UniqueConstraint("room_id", "sender_id", "client_id"),
+        CheckConstraint("kind IN ('text', 'image', 'file', 'system')", name="kind"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    seq: Mapped[int]
+    rev: Mapped[int]
+    ordinal: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(10))
+    sender_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    client_id: Mapped[UUID | None]
+    text: Mapped[str | None] = mapped_column(Text)
+    reply_to_seq: Mapped[int | None]
+    mentions: Mapped[list[Any] | None]
+    system: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+    edited_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+
+class Reaction(Base):
+    __tablename__ = "reactions"
+
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
+    emoji: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[datetime]
