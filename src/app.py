@@ -19,6 +19,7 @@ from .controllers.chat_namespace import ChatNamespace
 from .controllers.docs import mount_docs
 from .controllers.friends import BlocksController, FriendsController
 from .controllers.health import mount_health
+from .controllers.messages import MessagesController
 from .controllers.notification_namespace import NotificationNamespace
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
@@ -46,6 +47,7 @@ from .services.people import People
 from .services.presence import Presence
 from .services.recovery import Recovery
 from .services.rooms import Rooms
+from .services.sending import Sending
 from .services.sessions import Sessions
 from .services.sync import Sync
 from .services.throttle import Throttle
@@ -53,7 +55,14 @@ from .services.tokens import Tokens
 
 log = structlog.get_logger("chatty")
 
-CONTROLLERS = (AuthController, PeopleController, FriendsController, BlocksController, RoomsController)
+CONTROLLERS = (
+    AuthController,
+    PeopleController,
+    FriendsController,
+    BlocksController,
+    RoomsController,
+    MessagesController,
+)
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
 
@@ -77,6 +86,7 @@ class Parts:
     blocks: Blocks
     presence: Presence
     rooms: Rooms
+    sending: Sending
     messages: Messages
     sync: Sync
 
@@ -112,6 +122,7 @@ def build(settings: Settings) -> Parts:
         blocks=Blocks(database),
         presence=Presence(database, new_id(), grace_seconds=settings.presence_grace_seconds),
         rooms=Rooms(database),
+        sending=Sending(database),
         messages=Messages(database),
         sync=Sync(database),
     )
@@ -144,7 +155,8 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         PeopleController(parts.people),
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
-        RoomsController(parts.rooms, parts.messages),
+        RoomsController(parts.rooms),
+        MessagesController(parts.messages, parts.sending),
     )
     mount(app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings)
     mount_account_pages(app)
@@ -154,7 +166,7 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
 
 def _mount_sockets(app: web.Application, parts: Parts) -> None:
     namespaces = (
-        ChatNamespace(parts.messages, parts.sync, parts.sessions, parts.presence),
+        ChatNamespace(parts.sending, parts.sync, parts.sessions, parts.presence),
         NotificationNamespace(),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle)

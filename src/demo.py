@@ -113,7 +113,7 @@ class Demo:
             author = self._ids[pair[number % 2]]
             # A client_id made of the place of the line: a second run replays, and stores nothing.
             draft = MessageDraft(client_id=uuid5(NAMESPACE_URL, f"chatty-demo/{pair}/{number}"), text=text)
-            await self._parts.messages.send(author, room.id, draft)
+            await self._parts.sending.send(author, room.id, draft)
 
 
 async def _unless_done(work: Awaitable[object]) -> None:

@@ -3,8 +3,8 @@
 from ..clock import now
 from ..schemas.messages import SendMessage, Sent
 from ..schemas.realtime import RefreshSession, SessionRefreshed
-from ..services.messages import Messages
 from ..services.presence import Presence
+from ..services.sending import Sending
 from ..services.sessions import Sessions
 from ..services.sync import Sync
 from .socket_edge import Caller, on
@@ -13,8 +13,8 @@ from .socket_edge import Caller, on
 class ChatNamespace:
     name = "/chat"
 
-    def __init__(self, messages: Messages, sync: Sync, sessions: Sessions, presence: Presence) -> None:
-        self._messages = messages
+    def __init__(self, sending: Sending, sync: Sync, sessions: Sessions, presence: Presence) -> None:
+        self._sending = sending
         self._sync = sync
         self._sessions = sessions
         self._presence = presence
@@ -30,7 +30,7 @@ class ChatNamespace:
     @on("send_message", limit="messages")
     async def send_message(self, caller: Caller, payload: SendMessage) -> Sent:
         """Send a message. Sending the same `client_id` again stores nothing and answers the original."""
-        return await self._messages.send(caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id)
+        return await self._sending.send(caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id)
 
     @on("refresh_session")
     async def refresh_session(self, caller: Caller, payload: RefreshSession) -> SessionRefreshed:

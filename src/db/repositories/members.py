@@ -38,6 +38,13 @@ class Members:
         first = select(people).where(people.c.place <= SHOWN).order_by(people.c.room_id, people.c.place)
         return (await self._connection.execute(first)).all()
 
+    async def hearing(self, room_id: UUID, seq: int = 0) -> frozenset[UUID]:
+        """Who hears of the room: it is in their list. Of the line `seq`: and they may read it."""
+        ids = select(Member.user_id).where(Member.room_id == room_id, Member.listed_at.is_not(None))
+        if seq:
+            ids = ids.where(Member.first_seq <= seq)
+        return frozenset((await self._connection.scalars(ids)).all())
+
     async def set_read(self, room_id: UUID, user_id: UUID, seq: int, ordinal: int) -> bool:
         """Move somebody's cursor; never back. True if it moved."""
         forward = (
