@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +24,7 @@ T = TypeVar("T")
 # Letters and symbols that show nothing: Hangul fillers, the empty Braille pattern.
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -48,6 +50,21 @@ Timestamp = Annotated[
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-21T09:30:00.000Z"]}),
 ]
+
+
+def _moment(value: Any) -> datetime:
+    """A time in UTC and milliseconds. Pydantic would read seconds since 1970 as digits too, and a blank for the T."""
+    try:
+        if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+            raise ValueError
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("datetime_parsing", "must be a time like 2026-11-21T09:30:00.000Z") from None
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+"""A time that comes in: RFC 3339, with its offset; kept in UTC and milliseconds."""
 
 
 def nfc(value: Any) -> Any:
@@ -81,6 +98,13 @@ Nickname = Annotated[
     str,
     BeforeValidator(nfc),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
+    AfterValidator(_one_line),
+    AfterValidator(visible),
+]
+RoomName = Annotated[
+    str,
+    BeforeValidator(nfc),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
     AfterValidator(_one_line),
     AfterValidator(visible),
 ]
