@@ -15,7 +15,7 @@ _JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.co
     Member, Member.room_id == Room.id
 )
 _MINE = _JOINED.where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
-_MINE_LOCKED = _MINE.with_for_update(of=Room)
+_MINE_LOCKED = _MINE.with_for_update(of=Room, key_share=True)  # others may still refer to the room
 _UNREAD_TOTAL = (
     select(func.coalesce(func.sum(Room.last_ordinal - Member.read_ordinal), 0))
     .select_from(Room)
