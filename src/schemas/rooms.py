@@ -104,7 +104,7 @@ class RolePatch(Request):
     role: Role
 
 
-class Leaving(Request):
+class LeaveRoom(Request):
     """`quiet`: no line in the history says so."""
 
     quiet: bool = False

@@ -1,6 +1,6 @@
 """Friendships and the requests before them: one row per pair, whoever asked. Change them under `people.lock_pair`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -69,6 +69,15 @@ class Friendships:
         return (
             await self._connection.execute(select(Friendship.__table__).where(_pair(one_id, other_id)))
         ).one_or_none()
+
+    async def friends_among(self, user_id: UUID, others: Collection[UUID]) -> set[UUID]:
+        """Those of these people who are friends of this person."""
+        friends = or_(
+            and_(Friendship.low_id == user_id, Friendship.high_id.in_(others)),
+            and_(Friendship.high_id == user_id, Friendship.low_id.in_(others)),
+        )
+        ids = select(_other(user_id)).where(friends, Friendship.accepted_at.is_not(None))
+        return set((await self._connection.scalars(ids)).all())
 
     async def ask(self, asking_id: UUID, asked_id: UUID, at: datetime) -> None:
         """Add a request."""

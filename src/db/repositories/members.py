@@ -1,11 +1,13 @@
 """Who is in a room, and how far each has read."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..cursors import Key
 from ..models import Member, User
 from ..rows import Row
 
@@ -38,6 +40,50 @@ class Members:
         first = select(people).where(people.c.place <= SHOWN).order_by(people.c.room_id, people.c.place)
         return (await self._connection.execute(first)).all()
 
+    async def some(self, room_id: UUID, user_ids: Collection[UUID]) -> Sequence[Row]:
+        """Those of these people who are members, with who they are; the earliest first."""
+        some = _PEOPLE.where(Member.room_id == room_id, Member.user_id.in_(user_ids)).order_by("place")
+        return (await self._connection.execute(some)).all()
+
+    async def page(self, room_id: UUID, after: Key | None, limit: int) -> Sequence[Row]:
+        """Members with who they are, the earliest first, one more than `limit`."""
+        page = _PEOPLE.where(Member.room_id == room_id).order_by("place").limit(limit + 1)
+        if after:
+            page = page.where(tuple_(Member.joined_at, Member.user_id) > after)
+        return (await self._connection.execute(page)).all()
+
+    async def one(self, room_id: UUID, user_id: UUID) -> Row | None:
+        """Somebody's membership, if they are in the room."""
+        one = select(Member.__table__).where(_of(room_id, user_id))
+        return (await self._connection.execute(one)).one_or_none()
+
+    async def count(self, room_id: UUID) -> int:
+        """How many are in the room."""
+        everybody = select(func.count()).select_from(Member).where(Member.room_id == room_id)
+        return int(await self._connection.scalar(everybody) or 0)
+
+    async def add(self, room_id: UUID, roles: Mapping[UUID, str], **joined: Any) -> None:
+        """Add these people to the room. `joined`: what else is in their rows, alike for all."""
+        rows = [{"room_id": room_id, "user_id": user_id, "role": role, **joined} for user_id, role in roles.items()]
+        await self._connection.execute(insert(Member), rows)
+
+    async def change(self, room_id: UUID, user_id: UUID, **values: Any) -> None:
+        """Write these columns of somebody's membership."""
+        await self._connection.execute(update(Member).where(_of(room_id, user_id)).values(**values))
+
+    async def remove(self, room_id: UUID, user_id: UUID) -> None:
+        """End somebody's membership."""
+        await self._connection.execute(delete(Member).where(_of(room_id, user_id)))
+
+    async def next_owner(self, room_id: UUID) -> UUID | None:
+        """Who follows the owner: the longest-serving admin, else member."""
+        first = case((Member.role == "admin", 0), else_=1)
+        following = select(Member.user_id).where(Member.room_id == room_id)
+        found: UUID | None = await self._connection.scalar(
+            following.order_by(first, Member.joined_at, Member.user_id).limit(1)
+        )
+        return found
+
     async def hearing(self, room_id: UUID, seq: int = 0) -> frozenset[UUID]:
         """Who hears of the room: it is in their list. Of the line `seq`: and they may read it."""
         ids = select(Member.user_id).where(Member.room_id == room_id, Member.listed_at.is_not(None))
@@ -53,3 +99,7 @@ class Members:
             .values(read_seq=seq, read_ordinal=ordinal)
         )
         return (await self._connection.execute(forward)).rowcount == 1
+
+
+def _of(room_id: UUID, user_id: UUID) -> ColumnElement[bool]:
+    return and_(Member.room_id == room_id, Member.user_id == user_id)

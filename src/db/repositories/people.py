@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .. import names
 from ..cursors import Key
 from ..models import Block, Friendship, Member, NameGram, User
+from ..name_matches import matches
 from ..rows import Row
 
 _SHOWN = (User.id, User.nickname, User.intro, User.avatar)
@@ -123,11 +124,7 @@ def _found(text: str | None, after: Key | None, limit: int) -> Select[*tuple[Any
 def _matches(query: names.NameQuery) -> ColumnElement[bool]:
     """The grams narrow it down by index; what remains settles it."""
     has_grams = [_has_any_of([gram]) for gram in query.grams]
-    if query.initials is None:
-        return and_(*has_grams, User.nickname_key.contains(query.text, autoescape=True))
-    fits = User.nickname_initials.contains(query.initials, autoescape=True)
-    settled = [User.nickname_key.regexp_match(query.pattern)] if query.pattern else []
-    return and_(*has_grams, fits, *settled)
+    return and_(*has_grams, matches(query, User.nickname_key, User.nickname_initials))
 
 
 def _has_any_of(grams: Sequence[str]) -> ColumnElement[bool]:

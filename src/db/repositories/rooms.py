@@ -1,20 +1,20 @@
 """Rooms: found through membership, numbered under their lock. Who is in them is in members.py."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..cursors import Key
 from ..models import Installation, Member, Room
+from ..names import keys
+from ..room_list import JOINED, room_list
 from ..rows import Row
 from ..upsert import insert_if_absent
 
-_JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
-    Member, Member.room_id == Room.id
-)
-_MINE = _JOINED.where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
+_MINE = JOINED.where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
 _MINE_LOCKED = _MINE.with_for_update(of=Room, key_share=True)  # others may still refer to the room
 _UNREAD_TOTAL = (
     select(func.coalesce(func.sum(Room.last_ordinal - Member.read_ordinal), 0))
@@ -35,6 +35,11 @@ _COUNT_UP = (
 )
 _LINE_AT = update(Room).where(Room.id == bindparam("the_room")).values(active_at=bindparam("at"))
 _NEW_ROSTER = update(Room).where(Room.id == bindparam("the_room")).values(roster=Room.roster + 1)
+_NEW_ROSTER_OF_PAIR = (
+    update(Room)
+    .where(Room.low_id == bindparam("low"), Room.high_id == bindparam("high"))
+    .values(roster=Room.roster + 1)
+)
 
 
 class Rooms:
@@ -58,6 +63,18 @@ class Rooms:
         """
         return (await self._connection.execute(_MINE_LOCKED, {"room_id": room_id, "user_id": user_id})).one_or_none()
 
+    async def joined_by_each(self, room_id: UUID, user_ids: Collection[UUID]) -> Sequence[Row]:
+        """The same of several members of one room."""
+        each = JOINED.where(Room.id == room_id, Member.user_id.in_(user_ids))
+        return (await self._connection.execute(each)).all()
+
+    async def listed_by(self, user_id: UUID, text: str | None, before: Key | None, limit: int) -> Sequence[Row]:
+        """The rooms in somebody's list, one more than `limit`, as `joined_by` has them, with `moment`.
+
+        The newest `moment` of activity first. `text`: only those that it finds.
+        """
+        return (await self._connection.execute(*room_list(user_id, text, before, limit))).all()
+
     async def direct_room_of(self, low_id: UUID, high_id: UUID) -> UUID:
         """The room of this pair, who have one."""
         room = select(Room.id).where(Room.low_id == low_id, Room.high_id == high_id)
@@ -77,6 +94,23 @@ class Rooms:
         await self._connection.execute(insert(Member), [{**member, "user_id": user} for user in (low_id, high_id)])
         return True
 
+    async def add_group(self, room_id: UUID, name: str | None, at: datetime) -> None:
+        """Add a group without anybody in it."""
+        room = {"id": room_id, "kind": "group", **_named(name), **_NEW, **_since(at)}
+        await self._connection.execute(insert(Room), room)
+
+    async def rename(self, room_id: UUID, name: str | None) -> None:
+        """Call the room so."""
+        await self._connection.execute(update(Room).where(Room.id == room_id).values(**_named(name)))
+
+    async def set_notice(self, room_id: UUID, seq: int | None) -> None:
+        """Pin the line `seq`, or none."""
+        await self._connection.execute(update(Room).where(Room.id == room_id).values(notice_seq=seq))
+
+    async def remove(self, room_id: UUID) -> None:
+        """Delete the room and all that is in it."""
+        await self._connection.execute(delete(Room).where(Room.id == room_id))
+
     async def list_for(self, room_id: UUID, user_ids: Sequence[UUID], at: datetime) -> None:
         """Put the room into these members' lists: its roster changes."""
         await self._connection.execute(
@@ -89,6 +123,11 @@ class Rooms:
     async def change_roster(self, room_id: UUID) -> None:
         """Say that who may write or who hears has changed: what was remembered of the members holds no longer."""
         await self._connection.execute(_NEW_ROSTER, {"the_room": room_id})
+
+    async def change_roster_of_pair(self, pair: Collection[UUID]) -> None:
+        """The same for the direct room of these two, if they have one."""
+        low_id, high_id = sorted(pair)
+        await self._connection.execute(_NEW_ROSTER_OF_PAIR, {"low": low_id, "high": high_id})
 
     async def next_line(self, room_id: UUID, at: datetime, *, unread: bool) -> Row:
         """Count the room up by a line; its `last_seq`, `rev` and `last_ordinal` are the line's.
@@ -115,6 +154,11 @@ class Rooms:
 
 
 _NEW = {"last_seq": 0, "rev": 0, "last_ordinal": 0, "roster": 0}
+
+
+def _named(name: str | None) -> dict[str, str | None]:
+    key, initials = keys(name) if name else (None, None)
+    return {"name": name, "name_key": key, "name_initials": initials}
 
 
 def _since(at: datetime) -> dict[str, datetime]:

@@ -1,0 +1,56 @@
+"""The statement of somebody's room list: newest activity first, found by name, alias or member."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, bindparam, case, false, or_, select, tuple_
+from sqlalchemy.orm import aliased
+
+from . import names
+from .cursors import Key
+from .models import Member, Room, User, UtcDateTime
+from .name_matches import matches
+
+JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
+    Member, Member.room_id == Room.id
+)
+"""A room and somebody's membership in it: the columns of `rooms` and of `members`."""
+
+_USER = bindparam("user_id", type_=Uuid())
+_MOMENT: ColumnElement[datetime] = case((Room.active_at > Member.listed_at, Room.active_at), else_=Member.listed_at)
+_LISTED = (
+    JOINED.add_columns(_MOMENT.label("moment"))
+    .where(Member.user_id == _USER, Member.listed_at.is_not(None))
+    .order_by(_MOMENT.desc(), Room.id.desc())
+    .limit(bindparam("most", type_=Integer()))
+)
+_BEFORE = tuple_(bindparam("before", type_=UtcDateTime()), bindparam("before_id", type_=Uuid()))
+_FURTHER = _LISTED.where(tuple_(_MOMENT, Room.id) < _BEFORE)
+
+_MINE = select(Member.room_id).where(Member.user_id == _USER, Member.listed_at.is_not(None))
+_OTHER = aliased(Member)
+_OTHERS = (_OTHER.room_id.in_(_MINE), _OTHER.user_id != _USER)
+
+
+def room_list(
+    user_id: UUID, text: str | None, before: Key | None, limit: int
+) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
+    """The statement and its parameters, for one row more than `limit`."""
+    statement, values = (_FURTHER if before else _LISTED), {"user_id": user_id, "most": limit + 1}
+    if before:
+        values |= {"before": before[0], "before_id": before[1]}
+    if text:
+        statement = statement.where(_found(names.queries(text)))
+    return statement, values
+
+
+def _found(readings: list[names.NameQuery]) -> ColumnElement[bool]:
+    """By name, by alias, or by a member but oneself. Whom I share rooms with is few, and each is looked at once."""
+    by_name = [matches(each, Room.name_key, Room.name_initials) for each in readings]
+    by_alias = [matches(each, Member.alias_key, Member.alias_initials) for each in readings]
+    nicknames = or_(*(matches(each, User.nickname_key, User.nickname_initials) for each in readings))
+    known = select(_OTHER.user_id).where(*_OTHERS)
+    people = select(User.id).where(User.id.in_(known), User.deleted_at.is_(None), nicknames)
+    with_them = select(_OTHER.room_id).where(*_OTHERS, _OTHER.user_id.in_(people))
+    return or_(false(), *by_name, *by_alias, Room.id.in_(with_them))
