@@ -195,6 +195,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         stack.push_async_callback(parts.throttle.close)
+        stack.push_async_callback(parts.sending.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)
         for work in (watch, parts.presence.run(), parts.outbox.run(), housekeeping.run()):

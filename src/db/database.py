@@ -5,33 +5,23 @@ never a message.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import cast
 
 from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ..events import Event
 from . import sqlite
 from .direct import DirectReads, Driver
 from .failures import translated
 from .repositories import Repositories
+from .sends import Sends
+from .sqlite_sends import SqliteSends
+from .transactions import Publish, Transaction
 from .uninterrupted import uninterrupted
 
-Publish = Callable[[Sequence[Event]], None]
-
-
-class Transaction(Repositories):
-    """The repositories on one connection, and the events that its COMMIT will publish."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection)
-        self.announced: list[Event] = []
-
-    def announce(self, event: Event) -> None:
-        """Say that `event` has happened, once this transaction commits; to nobody if nobody hears it."""
-        self.announced.append(event)
+__all__ = ["Database", "Publish", "Transaction"]
 
 
 class Database:
@@ -48,12 +38,14 @@ class Database:
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(url)
             self._single: Driver = sqlite.Reader(_path(url), self._reader.dialect)
+            self.sends: Sequence[Sends] = (SqliteSends(self.transaction),)  # where batches of messages are stored
         else:
-            from . import postgres  # not on SQLite: it takes a tenth of a start
+            from . import postgres, postgres_sends  # not on SQLite: it takes a tenth of a start
 
             self._writer = postgres.engine(url)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._single = postgres.Reader(self._writer)
+            self.sends = postgres_sends.lanes(url, publish)
         self._direct = Repositories(cast(AsyncConnection, DirectReads(self._single)))  # as much of one as is needed
 
     @contextlib.asynccontextmanager
@@ -108,6 +100,8 @@ class Database:
 
     async def close(self) -> None:
         await self._single.close()
+        for each in self.sends:
+            await each.close()
         await self._writer.dispose()
         if self.is_sqlite:
             await self._reader.dispose()

@@ -1,10 +1,10 @@
 """Rows as the contract shows them: made inside the transaction that read them, sent as they are."""
 
 from ..schemas.people import Me, PersonSettings, User
-from .rows import Row
+from .rows import Profile, Row
 
 
-def user_view(row: Row) -> User:
+def user_view(row: Row | Profile) -> User:
     """A person as anybody may see them. `row` has `id`, `nickname` (null when deleted) and `intro`."""
     return User.model_construct(id=row.id, nickname=row.nickname, intro=row.intro, avatar_url=None)
 

@@ -41,6 +41,7 @@ class Blocks:
             await hide_from_each_other(tx, frozenset(pair))
             if not await tx.blocks.add(viewer_id, user_id, now()):
                 return
+            await tx.rooms.change_roster_of_pair(pair)
             if await tx.friendships.between(viewer_id, user_id):
                 await tx.friendships.remove(viewer_id, user_id)
                 announce_standing(tx, pair, user_id, "none")
@@ -51,6 +52,8 @@ class Blocks:
         async with self._database.transaction() as tx:
             pair = await tx.people.lock_pair(viewer_id, user_id)
             removed = await tx.blocks.remove(viewer_id, user_id)
+            if removed:
+                await tx.rooms.change_roster_of_pair((viewer_id, user_id))
             if pair and removed:
                 announce_standing(tx, pair, viewer_id, "none")
                 await show_each_other(tx, frozenset(pair))

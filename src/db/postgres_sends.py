@@ -1,0 +1,172 @@
+"""Batches of sends on PostgreSQL: four round trips each, over a connection of their own."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from . import postgres
+from .failures import translated
+from .rows import Profile
+from .sends import Line, Membership, Move, Place, Quote, SendTransaction, Standing, moves
+from .transactions import Publish
+from .uninterrupted import uninterrupted
+
+LANES = 2
+
+_LOCK = "BEGIN; SELECT 1 FROM rooms WHERE id IN (%s) ORDER BY id FOR NO KEY UPDATE"
+_STANDINGS = """
+    SELECT d.n, r.last_seq, r.rev, r.last_ordinal, r.roster, r.active_at, m.first_seq,
+        u.id, u.nickname, u.intro, u.avatar, e.id
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS d(room_id, sender_id, client_id, n)
+    JOIN rooms r ON r.id = d.room_id
+    JOIN users u ON u.id = d.sender_id
+    LEFT JOIN members m ON m.room_id = d.room_id AND m.user_id = d.sender_id
+    LEFT JOIN messages e ON e.room_id = d.room_id AND e.sender_id = d.sender_id AND e.client_id = d.client_id
+"""
+_MEMBERSHIPS = """
+    SELECT m.room_id, m.user_id, m.first_seq, m.listed_at IS NOT NULL,
+        r.low_id IS NOT NULL AND u.deleted_at IS NOT NULL,
+        r.low_id IS NOT NULL AND EXISTS (SELECT 1 FROM blocks b WHERE (b.blocker_id, b.blocked_id)
+            IN ((r.low_id, r.high_id), (r.high_id, r.low_id)))
+    FROM members m JOIN rooms r ON r.id = m.room_id JOIN users u ON u.id = m.user_id
+    WHERE m.room_id = ANY($1::uuid[])
+"""
+_QUOTES = """
+    SELECT m.id, m.room_id, m.seq, m.deleted_at IS NOT NULL, m.text, u.id, u.nickname, u.intro, u.avatar
+    FROM messages m LEFT JOIN users u ON u.id = m.sender_id WHERE m.id = ANY($1::uuid[])
+"""
+_ADD = """
+    WITH moved AS (
+        UPDATE rooms SET last_seq = n.seq, rev = n.rev, last_ordinal = n.ordinal, active_at = n.at, changed_at = n.at
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+            AS n(id, seq, rev, ordinal, at)
+        WHERE rooms.id = n.id
+    ), read AS (
+        UPDATE members SET read_seq = n.seq, read_ordinal = n.ordinal
+        FROM unnest($6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[]) AS n(room_id, user_id, seq, ordinal)
+        WHERE members.room_id = n.room_id AND members.user_id = n.user_id AND members.read_seq < n.seq
+    )
+    INSERT INTO messages (id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions,
+        created_at)
+    SELECT id, room_id, sender_id, client_id, seq, rev, ordinal, 'text', text, reply_to_seq, mentions::json, at
+    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::bigint[], $15::bigint[], $16::bigint[],
+        $17::text[], $18::bigint[], $19::text[], $20::timestamptz[])
+        AS n(id, room_id, sender_id, client_id, seq, rev, ordinal, text, reply_to_seq, mentions, at)
+"""
+
+
+class PostgresSendTransaction(SendTransaction):
+    """`driver` is asyncpg's own connection beneath `connection`, for the statements that every batch makes."""
+
+    def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
+        super().__init__(connection)
+        self._driver = driver
+
+    async def standings(self, places: Sequence[Place]) -> list[Standing | None]:
+        found: list[Standing | None] = [None] * len(places)
+        for row in await self._driver.fetch(_STANDINGS, *zip(*places, strict=True)):
+            number, *room, user_id, nickname, intro, avatar, earlier_id = row
+            found[number - 1] = Standing._make((*room, Profile(user_id, nickname, intro, avatar), earlier_id))
+        return found
+
+    async def memberships(self, room_ids: Collection[UUID]) -> list[Membership]:
+        return [Membership(*row) for row in await self._driver.fetch(_MEMBERSHIPS, [*room_ids])]
+
+    async def quotes(self, ids: Collection[UUID]) -> list[Quote]:
+        rows = await self._driver.fetch(_QUOTES, [*ids])
+        return [Quote._make((*row[:5], Profile(*row[5:]) if row[5] else None)) for row in map(tuple, rows)]
+
+    async def add(self, lines: Sequence[Line]) -> None:
+        """The search index of the new lines goes in here, into the same statement or one after it."""
+        rooms, cursors = moves(lines)
+        await self._driver.execute(_ADD, *_rooms(rooms), *_cursors(cursors), *_columns(lines))
+
+
+class PostgresSends:
+    """One connection, kept from batch to batch; where it was lost, the next batch opens another.
+
+    SQLAlchemy's connection around it serves the repositories, for what few batches need; it is in autocommit mode, so
+    that BEGIN and COMMIT are ours.
+    """
+
+    def __init__(self, url: str, publish: Publish) -> None:
+        self._engine = postgres.engine(url, connections=1).execution_options(isolation_level="AUTOCOMMIT")
+        self._publish = publish
+        self._connection: AsyncConnection | None = None
+        self._driver: asyncpg.Connection = None
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, room_ids: Collection[UUID]) -> AsyncIterator[PostgresSendTransaction]:
+        with translated():
+            try:
+                transaction = await self._begin(room_ids)
+                yield transaction
+                await self._commit()
+            except BaseException as error:
+                await uninterrupted(self._let_go(error))
+                if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError):
+                    raise ConnectionError from error
+                raise
+        if transaction.announced:
+            self._publish(transaction.announced)
+
+    async def close(self) -> None:
+        await self._drop()
+        await self._engine.dispose()
+
+    async def _begin(self, room_ids: Collection[UUID]) -> PostgresSendTransaction:
+        if self._connection is None or self._driver.is_closed():
+            await self._drop()
+            self._connection = await self._engine.connect()
+            self._driver = (await self._connection.get_raw_connection()).driver_connection
+        await self._driver.execute(_LOCK % ",".join(f"'{room_id}'" for room_id in room_ids))
+        return PostgresSendTransaction(self._connection, self._driver)
+
+    async def _commit(self) -> None:
+        if await self._driver.execute("COMMIT") != "COMMIT":  # what has failed is rolled back without an error
+            raise ConnectionError
+
+    async def _let_go(self, error: BaseException) -> None:
+        """ROLLBACK after a refusal; a connection of which we do not know how it stands is not used again."""
+        healthy = self._connection is not None and not self._driver.is_closed()
+        if healthy and isinstance(error, Exception) and not isinstance(error, OSError):
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self._driver.execute("ROLLBACK")
+                return
+        await self._drop()
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._driver.terminate()
+            await connection.invalidate()
+            await connection.close()
+
+
+def lanes(url: str, publish: Publish) -> list[PostgresSends]:
+    """Some, so that one batch is read while another waits for the disk."""
+    return [PostgresSends(url, publish) for _ in range(LANES)]
+
+
+def _rooms(moved: dict[UUID, Move]) -> Sequence[Sequence[Any]]:
+    return [*zip(*((room_id, *move) for room_id, move in moved.items()), strict=True)]
+
+
+def _cursors(moved: dict[tuple[UUID, UUID], Move]) -> Sequence[Sequence[Any]]:
+    return [*zip(*((*place, move.seq, move.ordinal) for place, move in moved.items()), strict=True)]
+
+
+def _columns(lines: Sequence[Line]) -> Sequence[Sequence[Any]]:
+    rows = (
+        (
+            line.id, *line.place, line.seq, line.rev, line.ordinal, line.text, line.reply_to_seq,
+            json.dumps([str(each) for each in line.mentions]) if line.mentions else None, line.created_at,
+        )
+        for line in lines
+    )  # fmt: skip
+    return [*zip(*rows, strict=True)]

@@ -1,0 +1,226 @@
+"""A batch of sends, decided one by one inside one transaction: which are stored, as what, and who hears of it."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from ..clock import now
+from ..db.sends import Line, Membership, Place, Quote, SendTransaction, Standing
+from ..db.views import user_view
+from ..errors import Blocked, ChattyError, FieldError, Gone, Invalid, NotFound
+from ..events import Event, MessageSent, RoomAdded
+from ..schemas.messages import Message, MessageDraft, ReplyTo, Sent
+from .audiences import Audience, Audiences
+from .rooms import room_as_seen_by
+
+
+class Repeat:
+    """The answer to a draft that was stored before: its line has to be read."""
+
+
+REPEAT = Repeat()
+Answer = Sent | Repeat | ChattyError
+
+
+@dataclass(slots=True, eq=False)
+class Send:
+    """Somebody's draft on its way. `id`: of its line, from the first attempt to the last. `since`: the loop's time."""
+
+    id: UUID
+    place: Place
+    draft: MessageDraft
+    origin: str | None
+    since: float
+    answered: "asyncio.Future[Sent | Repeat]"
+
+    def answer(self, answer: Answer | Exception) -> None:
+        """Tell the caller, unless it has gone."""
+        if self.answered.done():
+            return
+        if isinstance(answer, Exception):
+            self.answered.set_exception(answer)
+        else:
+            self.answered.set_result(answer)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a transaction has done, once it is committed. `deferred`: sends for another one, soon after."""
+
+    answers: list[tuple[Send, Answer]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    deferred: list[Send] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Room:
+    """Where a room stands within the batch. `lists`: a line of the batch brings it into somebody's list."""
+
+    audience: Audience
+    seq: int
+    rev: int
+    ordinal: int
+    at: datetime
+    lists: bool = False
+
+
+class Batch:
+    """`before` is the outcome of an earlier attempt whose COMMIT was not answered."""
+
+    def __init__(self, tx: SendTransaction, audiences: Audiences, before: Outcome | None = None) -> None:
+        self._tx = tx
+        self._audiences = audiences
+        self._before = before
+        self._rooms: dict[UUID, _Room] = {}
+        self._lines: list[Line] = []
+        self._stored: dict[Place, tuple[Send, Message]] = {}
+        self._outcome = Outcome()
+        self._at = now()
+
+    async def store(self, sends: Sequence[Send]) -> Outcome:
+        """Decide and write everything; what is announced is in the transaction, too."""
+        standings = await self._tx.standings([send.place for send in sends])
+        found = [(send, standing) for send, standing in zip(sends, standings, strict=True) if standing]
+        if self._before and any(standing.earlier_id == send.id for send, standing in found):
+            return self._as_before(self._before)
+        await self._learn_members(found)
+        quotes = await self._quotes(sends)
+        for send, standing in zip(sends, standings, strict=True):
+            try:
+                self._decide(send, standing, quotes)
+            except ChattyError as refusal:
+                self._outcome.answers.append((send, refusal))
+        if self._lines:
+            await self._tx.add(self._lines)
+            await self._announce()
+        self._outcome.events = self._tx.announced
+        return self._outcome
+
+    def _as_before(self, before: Outcome) -> Outcome:
+        """A transaction is all or nothing: one of its lines is there, so it was committed, and told to nobody."""
+        for event in before.events:
+            self._tx.announce(event)
+        return before
+
+    async def _learn_members(self, found: Collection[tuple[Send, Standing]]) -> None:
+        """Know who is in each room, as of the lock."""
+        rosters = {send.place.room_id: standing for send, standing in found}
+        unknown = {id: room for id, room in rosters.items() if not self._audiences.at(id, room.roster)}
+        members: dict[UUID, list[Membership]] = {room_id: [] for room_id in unknown}
+        for row in await self._tx.memberships(unknown) if unknown else ():
+            members[row.room_id].append(row)
+        for room_id, room in rosters.items():
+            known = self._audiences.at(room_id, room.roster)
+            audience = known or self._audiences.remember(room_id, room.roster, members[room_id])
+            self._rooms[room_id] = _Room(
+                audience, room.last_seq, room.rev, room.last_ordinal, max(room.active_at, self._at)
+            )
+
+    async def _quotes(self, sends: Sequence[Send]) -> Mapping[UUID, Quote]:
+        ids = {send.draft.reply_to for send in sends if send.draft.reply_to}
+        return {quote.id: quote for quote in await self._tx.quotes(ids)} if ids else {}
+
+    def _decide(self, send: Send, standing: Standing | None, quotes: Mapping[UUID, Quote]) -> None:
+        """Take the next line for this draft, answer what it repeats, or put it off. Raises why it is refused."""
+        if standing is None:
+            raise NotFound
+        if standing.earlier_id:
+            self._outcome.answers.append((send, REPEAT))
+            return
+        if twin := self._stored.get(send.place):
+            self._outcome.answers.append((send, Sent(message=twin[1], replayed=True)))
+            return
+        room = self._rooms[send.place.room_id]
+        if standing.first_seq is None:
+            raise NotFound
+        _check_partner(room.audience)
+        if room.lists:
+            self._outcome.deferred.append(send)
+            return
+        _check_mentions(send.draft, room.audience)
+        quote = _quoted(send, standing.first_seq, quotes)
+        self._take_line(send, standing, room, quote)
+
+    def _take_line(self, send: Send, standing: Standing, room: _Room, quote: Quote | None) -> None:
+        room.seq, room.rev, room.ordinal = room.seq + 1, room.rev + 1, room.ordinal + 1
+        room.lists = bool(room.audience.unlisted)
+        mentions = [*dict.fromkeys(send.draft.mentions)]
+        message = Message(
+            id=send.id,
+            room_id=send.place.room_id,
+            seq=room.seq,
+            rev=room.rev,
+            kind="text",
+            sender=user_view(standing.sender),
+            text=send.draft.text,
+            reply_to=_reply_to(quote) if quote else None,
+            mentions=mentions,
+            client_id=send.place.client_id,
+            created_at=room.at,
+        )
+        reply_to_seq = quote.seq if quote else None
+        self._lines.append(
+            Line(
+                send.id, send.place, room.seq, room.rev, room.ordinal, send.draft.text, reply_to_seq, mentions, room.at
+            )
+        )
+        self._stored[send.place] = send, message
+        self._outcome.answers.append((send, Sent(message=message, replayed=False)))
+
+    async def _announce(self) -> None:
+        for send, message in self._stored.values():
+            room = self._rooms[message.room_id]
+            hearing = room.audience.hearing
+            if room.lists:
+                await self._list(room, message)
+                hearing |= room.audience.unlisted
+            for event in _sent(send, message, room.audience, hearing):
+                self._tx.announce(event)
+
+    async def _list(self, room: _Room, message: Message) -> None:
+        """A direct room comes into the list of whoever has it not, with this line."""
+        unlisted = sorted(room.audience.unlisted)
+        await self._tx.rooms.list_for(message.room_id, unlisted, message.created_at)
+        for user_id in unlisted:
+            view = await room_as_seen_by(self._tx, user_id, message.room_id)
+            self._tx.announce(RoomAdded(frozenset({user_id}), view))
+
+
+def _sent(send: Send, message: Message, audience: Audience, hearing: frozenset[UUID]) -> list[Event]:
+    """Who may not read what is quoted hears of the line without it."""
+    quoted = message.reply_to
+    if quoted is None or quoted.seq >= audience.newest_first_seq:
+        return [MessageSent(hearing, message, send.origin)]
+    reading = hearing & audience.reading(quoted.seq)
+    without = message.model_copy(update={"reply_to": None})
+    return [MessageSent(reading, message, send.origin), MessageSent(hearing - reading, without, send.origin)]
+
+
+def _check_partner(audience: Audience) -> None:
+    if audience.barred:
+        raise Blocked
+    if audience.gone:
+        raise Gone("This person has deleted their account.")
+
+
+def _check_mentions(draft: MessageDraft, audience: Audience) -> None:
+    if any(each not in audience.first_seqs for each in draft.mentions):
+        raise Invalid(errors=[FieldError("mentions", "not_a_member", "must be members of this room")])
+
+
+def _quoted(send: Send, first_seq: int, quotes: Mapping[UUID, Quote]) -> Quote | None:
+    if send.draft.reply_to is None:
+        return None
+    quote = quotes.get(send.draft.reply_to)
+    mine = quote is not None and quote.room_id == send.place.room_id and quote.seq >= first_seq
+    if quote is None or not mine or quote.deleted or quote.sender is None:
+        raise Invalid(errors=[FieldError("reply_to", "not_quotable", "must be a message of this room")])
+    return quote
+
+
+def _reply_to(quote: Quote) -> ReplyTo:
+    return ReplyTo(
+        id=quote.id, seq=quote.seq, sender=user_view(quote.sender) if quote.sender else None, text=quote.text
+    )

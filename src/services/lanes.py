@@ -1,0 +1,105 @@
+"""A lane: sends queue here, and a worker stores whatever waits in one transaction, the moment the last one is done."""
+
+import asyncio
+from collections import deque
+
+from ..db.sends import Sends
+from ..errors import Unavailable
+from .audiences import Audiences
+from .batches import Batch, Outcome, Send
+
+MAX_BATCH = 256
+MAX_WAITING = 4_000
+MAX_WAIT_SECONDS = 4.0
+RETRY_SECONDS = 3.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+RETRY_MS = 1000
+TOO_BUSY = "The service is too busy; try again."
+UNKNOWN = "Whether this was stored is unknown. Send it again with the same client_id."
+
+
+class Lane:
+    """The sends of some rooms, in the order in which they came.
+
+    The worker is a task for as long as something waits: a lone send starts it and waits for nobody.
+    """
+
+    def __init__(self, sends: Sends) -> None:
+        self._sends = sends
+        self._audiences = Audiences()
+        self._waiting: deque[Send] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    def put(self, send: Send) -> None:
+        """Queue a send. Raises Unavailable when too many wait."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable(TOO_BUSY, retry_after_ms=RETRY_MS)
+        self._waiting.append(send)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+
+    async def finish(self, seconds: float) -> None:
+        """Let what waits be stored, in bounded time; the rest is answered that nobody knows."""
+        if self._worker:
+            await asyncio.wait([self._worker], timeout=seconds)
+        if self._worker:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+
+    async def _work(self) -> None:
+        batch: list[Send] = []
+        try:
+            while self._waiting:
+                batch = self._next()
+                await self._settle(batch)
+        finally:
+            self._worker = None
+            for send in (*batch, *self._waiting):  # those that this has not answered: it was cancelled
+                send.answer(Unavailable(UNKNOWN, retry_after_ms=RETRY_MS))
+            self._waiting.clear()
+
+    def _next(self) -> list[Send]:
+        """The next batch, without those whose callers have gone or have waited so long that they will."""
+        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        late = asyncio.get_running_loop().time() - MAX_WAIT_SECONDS
+        for send in taken:
+            if send.since < late:
+                send.answer(Unavailable(TOO_BUSY, retry_after_ms=RETRY_MS))
+        return [send for send in taken if not send.answered.done()]
+
+    async def _settle(self, batch: list[Send]) -> None:
+        """Store and answer these sends. Where the database refuses something, each has its own transaction."""
+        while batch:
+            try:
+                outcome = await self._stored(batch)
+            except Unavailable:
+                for send in batch:
+                    send.answer(Unavailable(UNKNOWN, retry_after_ms=RETRY_MS))
+                return
+            except Exception as error:
+                if len(batch) == 1:
+                    batch[0].answer(error)
+                else:
+                    for send in batch:
+                        await self._settle([send])
+                return
+            for send, answer in outcome.answers:
+                send.answer(answer)
+            batch = outcome.deferred
+
+    async def _stored(self, batch: list[Send]) -> Outcome:
+        """What the committed transaction has done. Raises Unavailable when the database stays away."""
+        outcome: Outcome | None = None
+        give_up, pause = asyncio.get_running_loop().time() + RETRY_SECONDS, FIRST_PAUSE
+        while True:
+            try:
+                async with self._sends.transaction({send.place.room_id for send in batch}) as tx:
+                    outcome = await Batch(tx, self._audiences, before=outcome).store(batch)
+            except Unavailable:
+                self._audiences.clear()
+                if asyncio.get_running_loop().time() >= give_up:
+                    raise
+            else:
+                return outcome
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
