@@ -1,4 +1,4 @@
-"""Lines that the house writes: who came and went, what a room is called, what is pinned (contract §4)."""
+"""What happens to a room, told: the line that the house writes, then what has changed (contract §4, §7)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,8 +9,9 @@ from ..db.database import Transaction
 from ..db.ids import new_id
 from ..db.message_views import message_views
 from ..db.rows import Row
-from ..events import MessageSent
+from ..events import MessageSent, RoomChanged
 from ..schemas.messages import Message, SystemType
+from ..schemas.rooms import RoomChange
 
 TARGETS_NAMED = 100
 
@@ -58,3 +59,22 @@ async def store_system_line(  # noqa: PLR0913, PLR0917 - what a line tells
     rows = await tx.messages.at([(room_id, numbers.last_seq)])
     (line,) = await message_views(tx, rows, {room_id: 1})
     return line
+
+
+async def announce_change(tx: Transaction, room_id: UUID, at: datetime, **changed: Any) -> None:
+    """Count the room up and tell its members what has changed: fields of `RoomChange`."""
+    change = RoomChange(room_id=room_id, rev=await tx.rooms.next_rev(room_id, at), **changed)
+    tx.announce(RoomChanged(await tx.members.hearing(room_id), change))
+
+
+async def announce_notice(tx: Transaction, room_id: UUID, at: datetime, pinned: Row) -> None:
+    """The same of a new notice, a row of `messages`: each member sees as much of it as they may read."""
+    rev = await tx.rooms.next_rev(room_id, at)
+    (notice,) = await message_views(tx, [pinned], {room_id: 1})
+    everybody = await tx.members.hearing(room_id)
+    readers = await tx.members.hearing(room_id, pinned.seq)
+    of_all = await tx.members.hearing(room_id, pinned.reply_to_seq) if pinned.reply_to_seq else readers
+    unquoted = notice.model_copy(update={"reply_to": None})
+    for audience, seen in ((of_all, notice), (readers - of_all, unquoted), (everybody - readers, None)):
+        if audience:
+            tx.announce(RoomChanged(audience, RoomChange(room_id=room_id, rev=rev, notice=seen)))

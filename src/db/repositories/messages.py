@@ -45,6 +45,11 @@ class Messages:
         key = {"room_id": room_id, "sender_id": sender_id, "client_id": client_id}
         return (await self._connection.execute(_BY_CLIENT_ID, key)).one_or_none()
 
+    async def in_room(self, room_id: UUID, message_id: UUID) -> Row | None:
+        """This line, if it is one of this room's."""
+        line = _LINES.where(Message.id == message_id, Message.room_id == room_id)
+        return (await self._connection.execute(line)).one_or_none()
+
     async def at(self, places: Collection[tuple[UUID, int]]) -> Sequence[Row]:
         """The lines with these numbers, each of a room: those that there are, in any order."""
         if not places:

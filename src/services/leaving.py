@@ -1,0 +1,92 @@
+"""Leaving a room, and being removed from one (contract §4, §9)."""
+
+from typing import Any
+from uuid import UUID
+
+from ..clock import now
+from ..db.database import Database, Transaction
+from ..db.rows import Row
+from ..errors import Forbidden, NotFound
+from ..events import RoomLeft, RoomWasRead
+from ..schemas.rooms import RoomRead, RoomRemoved
+from .rooms import locked, refuse_unless_managed
+from .system_lines import add_system_line, announce_change
+
+
+class Leaving:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def leave(self, user_id: UUID, room_id: UUID, *, quiet: bool = False) -> None:
+        """A group loses this person, `quiet` without a line; with the last of its members it is gone.
+
+        A direct room leaves their list with its history. Raises NotFound.
+        """
+        async with self._database.transaction() as tx:
+            room = await locked(tx, user_id, room_id)
+            if room.kind == "direct":
+                await _unlist(tx, room)
+            else:
+                await _part(tx, room, user_id, room.role, quiet=quiet)
+
+    async def remove(self, user_id: UUID, room_id: UUID, member_id: UUID) -> None:
+        """Remove a member from a group; oneself: leave.
+
+        Raises NotFound for a room of others and for who is not in it, Forbidden for members, and for admins where it
+        is the owner or another admin.
+        """
+        if member_id == user_id:
+            await self.leave(user_id, room_id)
+            return
+        async with self._database.transaction() as tx:
+            room = await locked(tx, user_id, room_id)
+            refuse_unless_managed(room)
+            member = await tx.members.one(room_id, member_id)
+            if member is None:
+                raise NotFound
+            if room.role != "owner" and member.role != "member":
+                raise Forbidden("Only the owner removes an admin, and nobody the owner.")
+            await _part(tx, room, member_id, member.role)
+
+
+async def _part(tx: Transaction, room: Row, member_id: UUID, role: str, *, quiet: bool = False) -> None:
+    """Take somebody out of a group; an owner is followed by the longest-serving admin, else member."""
+    at = now()
+    await tx.members.remove(room.id, member_id)
+    tx.announce(RoomLeft(frozenset({member_id}), RoomRemoved(room_id=room.id)))
+    left = await tx.members.count(room.id)
+    if not left:
+        await tx.rooms.remove(room.id)
+        return
+    changed: dict[str, Any] = {"member_count": left, "left": [member_id]}
+    next_owner = await tx.members.next_owner(room.id) if role == "owner" else None
+    if next_owner:
+        await tx.members.change(room.id, next_owner, role="owner")
+        changed["roles"] = {next_owner: "owner"}
+    await tx.rooms.change_roster(room.id)
+    if member_id != room.user_id:
+        await add_system_line(tx, room, at, "removed", room.user_id, [member_id])
+    elif not quiet:
+        await add_system_line(tx, room, at, "left", room.user_id)
+    await announce_change(tx, room.id, at, **changed)
+
+
+async def _unlist(tx: Transaction, room: Row) -> None:
+    """Take a direct room out of somebody's list: it begins anew for them behind its last line."""
+    if room.listed_at is None:
+        return
+    await tx.members.change(
+        room.id,
+        room.user_id,
+        listed_at=None,
+        first_seq=room.last_seq + 1,
+        first_rev=room.rev,
+        read_seq=room.last_seq,
+        read_ordinal=room.last_ordinal,
+    )
+    await tx.rooms.change_roster(room.id)
+    tx.announce(RoomLeft(frozenset({room.user_id}), RoomRemoved(room_id=room.id)))
+    partner = await tx.members.hearing(room.id)
+    if partner and room.read_seq < room.last_seq:
+        read = RoomRead(room_id=room.id, user_id=room.user_id, read_seq=room.last_seq)
+        tx.announce(RoomWasRead(partner, read))
