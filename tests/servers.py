@@ -59,8 +59,8 @@ def apart(function: Callable[..., Any], *args: Any) -> Any:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server for as long as the `with` lasts."""
+def postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL server for as long as the `with` lasts. `durable`: as in earnest, it writes before it answers."""
     if url := os.environ.get("CHATTY_TEST_DATABASE_URL"):
         yield Postgres(url)
         return
@@ -75,7 +75,8 @@ def postgres() -> Iterator[Postgres]:
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
-        options = [f"-c{name}={value}" for name, value in POSTGRES_OPTIONS.items()]
+        set_ = {name: value for name, value in POSTGRES_OPTIONS.items() if not (durable and value == "off")}
+        options = [f"-c{name}={value}" for name, value in set_.items()]
         server = Postgres(f"postgresql://postgres@127.0.0.1:{port}/postgres")
         command = [binaries / "postgres", "-D", data, "-p", str(port), *options]
         with running(command, home, signal.SIGQUIT, **account) as process:  # at once: nobody needs the data any more

@@ -18,7 +18,7 @@ SRC = ROOT / "src"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MODULES = sorted(SRC.rglob("*.py"))
 PYTHON_LOCKS = ["requirements.txt", "requirements-test.txt", "requirements-web.txt"]
-NPM_LOCKS = ["web/package-lock.json", "tests/js/package-lock.json"]
+NPM_LOCKS = ["web/package-lock.json", "tests/js/package-lock.json", "bench/peers/package-lock.json"]
 
 
 class TestImports:
