@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     access_token_seconds: Annotated[int, Field(ge=1)] = 900
     session_days: Annotated[int, Field(ge=1)] = 30
     presence_grace_seconds: Annotated[float, Field(ge=0, le=20)] = 5
+    group_members: Annotated[int, Field(ge=2)] = 1000
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
