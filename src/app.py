@@ -16,6 +16,7 @@ from .controllers.asyncapi import asyncapi_document
 from .controllers.auth import AuthController
 from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
 from .controllers.chat_namespace import ChatNamespace
+from .controllers.cursors import CursorsController
 from .controllers.docs import mount_docs
 from .controllers.friends import BlocksController, FriendsController
 from .controllers.health import mount_health
@@ -36,7 +37,9 @@ from .realtime.limits import UNCAPPED, Limits
 from .realtime.server import RealtimeServer
 from .services.accounts import Accounts
 from .services.blocks import Blocks
+from .services.cursors import Cursors
 from .services.friends import Friends
+from .services.heads import Heads
 from .services.housekeeping import Housekeeping
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
@@ -52,6 +55,8 @@ from .services.sessions import Sessions
 from .services.sync import Sync
 from .services.throttle import Throttle
 from .services.tokens import Tokens
+from .services.typing import TypingState
+from .services.unread import UnreadCounts
 
 log = structlog.get_logger("chatty")
 
@@ -62,6 +67,7 @@ CONTROLLERS = (
     BlocksController,
     RoomsController,
     MessagesController,
+    CursorsController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -88,6 +94,10 @@ class Parts:
     rooms: Rooms
     sending: Sending
     messages: Messages
+    cursors: Cursors
+    unread: UnreadCounts
+    heads: Heads
+    typing: TypingState
     sync: Sync
 
 
@@ -97,6 +107,7 @@ PARTS = web.AppKey("parts", Parts)
 def build(settings: Settings) -> Parts:
     """The parts, put together and not yet running."""
     bus = Bus()
+    connections = Connections()
     database = Database(settings.database_url, bus.publish)
     throttle = Throttle(settings.rate_limits == "on", settings.redis_url)
     tokens = Tokens(settings.signing_key, settings.public_url, settings.access_token_seconds)
@@ -108,7 +119,7 @@ def build(settings: Settings) -> Parts:
     return Parts(
         settings=settings,
         bus=bus,
-        connections=Connections(),
+        connections=connections,
         database=database,
         throttle=throttle,
         tokens=tokens,
@@ -124,6 +135,10 @@ def build(settings: Settings) -> Parts:
         rooms=Rooms(database),
         sending=Sending(database),
         messages=Messages(database),
+        cursors=Cursors(database),
+        unread=UnreadCounts(database, bus.publish),
+        heads=Heads(database, bus.publish, connections.people),
+        typing=TypingState(database, bus.publish),
         sync=Sync(database),
     )
 
@@ -157,6 +172,7 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         BlocksController(parts.blocks),
         RoomsController(parts.rooms),
         MessagesController(parts.messages, parts.sending),
+        CursorsController(parts.cursors),
     )
     mount(app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings)
     mount_account_pages(app)
@@ -166,8 +182,15 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
 
 def _mount_sockets(app: web.Application, parts: Parts) -> None:
     namespaces = (
-        ChatNamespace(parts.sending, parts.sync, parts.sessions, parts.presence),
-        NotificationNamespace(),
+        ChatNamespace(
+            sending=parts.sending,
+            cursors=parts.cursors,
+            typing=parts.typing,
+            sync=parts.sync,
+            sessions=parts.sessions,
+            presence=parts.presence,
+        ),
+        NotificationNamespace(parts.unread),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
@@ -177,6 +200,8 @@ def _mount_sockets(app: web.Application, parts: Parts) -> None:
     server.attach(app)
     parts.bus.subscribe(parts.sessions.hear)
     parts.bus.subscribe(Broadcast(parts.connections))
+    parts.bus.subscribe(parts.unread.hear)
+    parts.bus.subscribe(parts.typing.hear)
 
 
 def _checks(parts: Parts) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -198,7 +223,8 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.sending.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)
-        for work in (watch, parts.presence.run(), parts.outbox.run(), housekeeping.run()):
+        workers = (parts.presence.run(), parts.unread.run(), parts.heads.run(), parts.outbox.run(), housekeeping.run())
+        for work in (watch, *workers):
             stack.push_async_callback(_cancel, asyncio.create_task(_supervised(work)))
         yield
 

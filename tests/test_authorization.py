@@ -96,6 +96,9 @@ SIGNED_IN = {
     ("GET", "/rooms/{room_id}"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/rooms/{room_id}/messages"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/messages"): Expected(owner=201, friend=201, blocked=404, stranger=404, body=message),
+    ("POST", "/rooms/{room_id}/read"): Expected(
+        owner=200, friend=200, blocked=404, stranger=404, body=lambda _: {"seq": 1}
+    ),
 }  # fmt: skip
 
 # What anybody may ask; with nothing in the body it must answer, and not with a failure of ours.
@@ -114,6 +117,18 @@ EVENTS_EXPECTED = {
     ("/chat", "send_message"): (
         {"owner": "", "friend": "", "blocked": "not_found", "stranger": "not_found"},
         lambda stage, person: {"room_id": stage.room, **message(stage)},
+    ),
+    ("/chat", "mark_read"): (
+        {"owner": "", "friend": "", "blocked": "not_found", "stranger": "not_found"},
+        lambda stage, person: {"room_id": stage.room, "seq": 1},
+    ),
+    ("/chat", "set_typing"): (
+        {"owner": "", "friend": "", "blocked": "not_found", "stranger": "not_found"},
+        lambda stage, person: {"room_id": stage.room, "on": True},
+    ),
+    ("/chat", "sync"): (
+        {"owner": "", "friend": "", "blocked": "", "stranger": ""},
+        lambda stage, person: {"rooms": {stage.room: 0}},
     ),
     ("/chat", "refresh_session"): (
         {"owner": "", "friend": "", "blocked": "", "stranger": ""},

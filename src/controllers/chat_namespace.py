@@ -2,19 +2,32 @@
 
 from ..clock import now
 from ..schemas.messages import SendMessage, Sent
-from ..schemas.realtime import RefreshSession, SessionRefreshed
+from ..schemas.realtime import MarkRead, ReadState, RefreshSession, SessionRefreshed, SetTyping, Synced, SyncRequest
+from ..services.cursors import Cursors
 from ..services.presence import Presence
 from ..services.sending import Sending
 from ..services.sessions import Sessions
 from ..services.sync import Sync
+from ..services.typing import TypingState
 from .socket_edge import Caller, on
 
 
 class ChatNamespace:
     name = "/chat"
 
-    def __init__(self, sending: Sending, sync: Sync, sessions: Sessions, presence: Presence) -> None:
+    def __init__(  # noqa: PLR0913 - the contract has all this in one namespace
+        self,
+        *,
+        sending: Sending,
+        cursors: Cursors,
+        typing: TypingState,
+        sync: Sync,
+        sessions: Sessions,
+        presence: Presence,
+    ) -> None:
         self._sending = sending
+        self._cursors = cursors
+        self._typing = typing
         self._sync = sync
         self._sessions = sessions
         self._presence = presence
@@ -26,11 +39,28 @@ class ChatNamespace:
 
     def left(self, caller: Caller) -> None:
         self._presence.disconnected(caller.viewer.user_id)
+        if not self._presence.is_here(caller.viewer.user_id):
+            self._typing.disconnected(caller.viewer.user_id)
 
     @on("send_message", limit="messages")
     async def send_message(self, caller: Caller, payload: SendMessage) -> Sent:
         """Send a message. Sending the same `client_id` again stores nothing and answers the original."""
         return await self._sending.send(caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id)
+
+    @on("mark_read")
+    async def mark_read(self, caller: Caller, payload: MarkRead) -> ReadState:
+        """I have read up to a line; never back. What is unread then."""
+        return await self._cursors.mark_read(caller.viewer.user_id, payload.room_id, payload.seq)
+
+    @on("set_typing", limit="typing")
+    async def set_typing(self, caller: Caller, payload: SetTyping) -> None:
+        """I type in a room, still type, or no longer; it ends by itself after 6 s."""
+        await self._typing.set(caller.viewer.user_id, payload.room_id, payload.on)
+
+    @on("sync")
+    async def sync(self, caller: Caller, payload: SyncRequest) -> Synced:
+        """Every room of mine that has changed since the `rev` given, and what has changed in it."""
+        return await self._sync.sync(caller.viewer.user_id, payload)
 
     @on("refresh_session")
     async def refresh_session(self, caller: Caller, payload: RefreshSession) -> SessionRefreshed:

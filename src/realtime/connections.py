@@ -119,6 +119,10 @@ class Connections:
     def of_user(self, user_id: UUID) -> tuple[Connection, ...]:
         return self._of_user.get(user_id, ())
 
+    def people(self) -> frozenset[UUID]:
+        """Who has a connection here."""
+        return frozenset(self._of_user)
+
     def sessions(self) -> frozenset[UUID]:
         """Sessions that have a connection here; ask the database now and then which of them still live."""
         return frozenset(self._of_session)

@@ -38,9 +38,16 @@ class SessionRefreshed(View):
     expires_in_ms: int
 
 
-class MarkRead(Request):
-    room_id: Id
+class ReadUpTo(Request):
+    """How far I have read; beyond the last line counts as the last line."""
+
     seq: Seq
+
+
+class MarkRead(ReadUpTo):
+    """The same over a socket, where no path names the room."""
+
+    room_id: Id
 
 
 class ReadState(View):
@@ -65,7 +72,10 @@ class SetTyping(Request):
 
 
 class SyncRequest(Request):
-    """What a client holds: the epoch, and the `rev` of each room. Without an epoch, of this one."""
+    """What a client holds: the epoch, and the `rev` of each room. Without an epoch, of this one.
+
+    Events that come while the answer is under way are kept and applied after it.
+    """
 
     epoch: Annotated[str, Field(max_length=64)] | None = None
     rooms: Annotated[dict[Id, Seq], Field(max_length=MAX_ROOMS_NAMED)]

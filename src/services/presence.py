@@ -65,6 +65,10 @@ class Presence:
         self._leaving[user_id] = monotonic() + self._grace_seconds
         self._woken.set()
 
+    def is_here(self, user_id: UUID) -> bool:
+        """Has this person a connection to this node?"""
+        return user_id in self._connections
+
     async def run(self) -> None:
         """Write down who comes and goes until cancelled; then everybody here goes offline."""
         try:

@@ -1,12 +1,41 @@
-"""What a device learns when it connects (contract §7)."""
+"""What a device learns when it connects, and how it catches up with what it missed (contract §7)."""
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from ..clock import now
 from ..db.database import Database
+from ..db.message_views import message_views
+from ..db.repositories import Repositories
+from ..db.room_views import room_views
+from ..db.rows import Row
 from ..db.views import me_view
 from ..errors import Unauthorized
-from ..schemas.realtime import Ready
+from ..schemas.messages import Message
+from ..schemas.realtime import Ready, RoomSync, Synced, SyncRequest
+from ..schemas.rooms import Room
+
+LATEST = 50
+"""With so many lines a room comes that a device does not hold."""
+AT_MOST = 200
+"""So many lines a room come at once of those that a device has missed."""
+_LINES_AT_ONCE = 2_000
+
+
+class _Wanted(NamedTuple):
+    """A room that a device has not as it is. `since`: the `rev` it holds, or None for nothing that counts."""
+
+    room_id: UUID
+    since: int | None
+    reset: bool
+    lines: int
+
+    @property
+    def is_far_behind(self) -> bool:
+        return self.since is not None and self.lines > AT_MOST
 
 
 class Sync:
@@ -25,3 +54,80 @@ class Sync:
                 unread_total=await reads.rooms.unread_total(user_id),
                 server_time=now(),
             )
+
+    async def sync(self, user_id: UUID, held: SyncRequest) -> Synced:
+        """What has changed in my rooms since what a device holds, all of one moment, the latest active room first."""
+        async with self._database.snapshot() as reads:
+            epoch = str(await reads.rooms.epoch())
+            heads = await reads.cursors.heads(user_id)
+            current = held.epoch is None or held.epoch == epoch
+            wanted = [each for head in heads if (each := _wanted(head, held.rooms.get(head.id), current))]
+            rooms: list[RoomSync] = []
+            for some in _some_at_once(wanted):
+                rooms += await _synced(reads, user_id, some)
+                await asyncio.sleep(0)  # SQLite answers without letting anybody else run
+            return Synced(
+                epoch=epoch,
+                rooms=rooms,
+                removed=sorted(held.rooms.keys() - {head.id for head in heads}),
+                unread_total=await reads.rooms.unread_total(user_id),
+            )
+
+
+def _wanted(head: Row, rev: int | None, current: bool) -> _Wanted | None:
+    """What a device lacks of a room that it holds at `rev`, if at all, of the `current` epoch or another.
+
+    Who was away while the room became theirs anew holds lines from before that are no longer theirs. A direct room is
+    left without a new `rev`: whoever holds just that may have heard of it or not.
+    """
+    if rev is None:
+        return _Wanted(head.id, None, False, LATEST)
+    if not current or rev > head.rev or 0 < rev < head.first_rev or 0 < rev == head.first_rev < head.rev:
+        return _Wanted(head.id, None, True, LATEST)
+    return _Wanted(head.id, rev, False, head.rev - rev) if rev < head.rev else None
+
+
+def _some_at_once(wanted: Iterable[_Wanted]) -> Iterator[list[_Wanted]]:
+    """In portions of not too many lines."""
+    some: list[_Wanted] = []
+    for each in wanted:
+        some.append(each)
+        if sum(min(one.lines, AT_MOST) + 1 for one in some) >= _LINES_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+async def _synced(reads: Repositories, user_id: UUID, wanted: Sequence[_Wanted]) -> list[RoomSync]:
+    rows = {row.id: row for row in await reads.cursors.rooms(user_id, [each.room_id for each in wanted])}
+    rooms = await room_views(reads, [rows[each.room_id] for each in wanted])
+    lines = await _lines(reads, user_id, wanted)
+    messages: defaultdict[UUID, list[Message]] = defaultdict(list)
+    for message in await message_views(reads, lines, {room_id: row.first_seq for room_id, row in rows.items()}):
+        messages[message.room_id].append(message)
+    return [_room_sync(each, room, messages[room.id]) for each, room in zip(wanted, rooms, strict=True)]
+
+
+async def _lines(reads: Repositories, user_id: UUID, wanted: Sequence[_Wanted]) -> list[Row]:
+    """Their lines, of each room by `rev`; of one that is far behind one more than are sent.
+
+    Each line has a `rev` of its own: behind by no more than AT_MOST, there are no more lines than that.
+    """
+    cursors = reads.cursors
+    lines: list[Row] = []
+    if latest := [each.room_id for each in wanted if each.since is None]:
+        lines += await cursors.latest_lines(user_id, latest, LATEST)
+    if since := {each.room_id: each.since for each in wanted if each.since is not None and not each.is_far_behind}:
+        lines += await cursors.lines_since(user_id, since)
+    for each in wanted:
+        if each.since is not None and each.is_far_behind:
+            lines += await cursors.first_lines_since(user_id, each.room_id, each.since, AT_MOST + 1)
+    return lines
+
+
+def _room_sync(wanted: _Wanted, room: Room, messages: list[Message]) -> RoomSync:
+    has_more = len(messages) > AT_MOST
+    shown = messages[:AT_MOST]
+    rev = shown[-1].rev if has_more else room.rev
+    return RoomSync(room=room, rev=rev, messages=shown, reset=wanted.reset, has_more=has_more)

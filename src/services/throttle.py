@@ -27,6 +27,7 @@ POLICIES: Final = {
     "requests": (60, 3),
     "events": (60, 3),
     "messages": (20, 4),
+    "typing": (10, 10),
     "friend_requests": (20, HOUR),
     "rooms": (20, HOUR),
     "search": (30, 60),

@@ -8,6 +8,7 @@ from functools import cached_property
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .blocks import Blocks
+from .cursors import Cursors
 from .email_tokens import EmailTokens
 from .friendships import Friendships
 from .members import Members
@@ -29,6 +30,10 @@ class Repositories:
     @cached_property
     def blocks(self) -> Blocks:
         return Blocks(self._connection)
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        return Cursors(self._connection)
 
     @cached_property
     def email_tokens(self) -> EmailTokens:
