@@ -39,8 +39,10 @@ from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.cursors import Cursors
 from .services.friends import Friends
+from .services.groups import Groups
 from .services.heads import Heads
 from .services.housekeeping import Housekeeping
+from .services.leaving import Leaving
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
@@ -92,6 +94,8 @@ class Parts:
     blocks: Blocks
     presence: Presence
     rooms: Rooms
+    groups: Groups
+    leaving: Leaving
     sending: Sending
     messages: Messages
     cursors: Cursors
@@ -133,6 +137,8 @@ def build(settings: Settings) -> Parts:
         blocks=Blocks(database),
         presence=Presence(database, new_id(), grace_seconds=settings.presence_grace_seconds),
         rooms=Rooms(database),
+        groups=Groups(database, settings.group_members),
+        leaving=Leaving(database),
         sending=Sending(database),
         messages=Messages(database),
         cursors=Cursors(database),
@@ -170,7 +176,7 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         PeopleController(parts.people),
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
-        RoomsController(parts.rooms),
+        RoomsController(parts.rooms, parts.groups, parts.leaving, parts.throttle),
         MessagesController(parts.messages, parts.sending),
         CursorsController(parts.cursors),
     )

@@ -30,6 +30,7 @@ POLICIES: Final = {
     "typing": (10, 10),
     "friend_requests": (20, HOUR),
     "rooms": (20, HOUR),
+    "invitations": (60, HOUR),
     "search": (30, 60),
     "connect": (60, 60),
     "register": (10, HOUR),
