@@ -47,23 +47,22 @@ class Send:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a transaction has done, once it is committed. `deferred`: sends for another one, soon after."""
+    """What a transaction has done, once it is committed. `apart`: sends for a transaction of their own, soon after."""
 
     answers: list[tuple[Send, Answer]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    deferred: list[Send] = field(default_factory=list)
+    apart: list[Send] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Room:
-    """Where a room stands within the batch. `lists`: a line of the batch brings it into somebody's list."""
+    """Where a room stands within the batch."""
 
     audience: Audience
     seq: int
     rev: int
     ordinal: int
     at: datetime
-    lists: bool = False
 
 
 class Batch:
@@ -78,9 +77,11 @@ class Batch:
         self._stored: dict[Place, tuple[Send, Message]] = {}
         self._outcome = Outcome()
         self._at = now()
+        self._alone = False
 
     async def store(self, sends: Sequence[Send]) -> Outcome:
         """Decide and write everything; what is announced is in the transaction, too."""
+        self._alone = len(sends) == 1
         standings = await self._tx.standings([send.place for send in sends])
         found = [(send, standing) for send, standing in zip(sends, standings, strict=True) if standing]
         if self._before and any(standing.earlier_id == send.id for send, standing in found):
@@ -123,7 +124,10 @@ class Batch:
         return {quote.id: quote for quote in await self._tx.quotes(ids)} if ids else {}
 
     def _decide(self, send: Send, standing: Standing | None, quotes: Mapping[UUID, Quote]) -> None:
-        """Take the next line for this draft, answer what it repeats, or put it off. Raises why it is refused."""
+        """Take the next line for this draft, or answer what it repeats. Raises why it is refused.
+
+        A line that brings the room into somebody's list is stored alone: it costs many times what another does.
+        """
         if standing is None:
             raise NotFound
         if standing.earlier_id:
@@ -136,8 +140,8 @@ class Batch:
         if standing.first_seq is None:
             raise NotFound
         _check_partner(room.audience)
-        if room.lists:
-            self._outcome.deferred.append(send)
+        if room.audience.unlisted and not self._alone:
+            self._outcome.apart.append(send)
             return
         _check_mentions(send.draft, room.audience)
         quote = _quoted(send, standing.first_seq, quotes)
@@ -145,7 +149,6 @@ class Batch:
 
     def _take_line(self, send: Send, standing: Standing, room: _Room, quote: Quote | None) -> None:
         room.seq, room.rev, room.ordinal = room.seq + 1, room.rev + 1, room.ordinal + 1
-        room.lists = bool(room.audience.unlisted)
         mentions = [*dict.fromkeys(send.draft.mentions)]
         message = Message(
             id=send.id,
@@ -173,7 +176,7 @@ class Batch:
         for send, message in self._stored.values():
             room = self._rooms[message.room_id]
             hearing = room.audience.hearing
-            if room.lists:
+            if room.audience.unlisted:
                 await self._list(room, message)
                 hearing |= room.audience.unlisted
             for event in _sent(send, message, room.audience, hearing):

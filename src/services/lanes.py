@@ -28,6 +28,7 @@ class Lane:
         self._sends = sends
         self._audiences = Audiences()
         self._waiting: deque[Send] = deque()
+        self._apart: deque[Send] = deque()
         self._worker: asyncio.Task[None] | None = None
 
     def put(self, send: Send) -> None:
@@ -49,43 +50,42 @@ class Lane:
     async def _work(self) -> None:
         batch: list[Send] = []
         try:
-            while self._waiting:
-                batch = self._next()
-                await self._settle(batch)
+            while self._waiting or self._apart:
+                for queue, most in ((self._waiting, MAX_BATCH), (self._apart, 1)):
+                    if batch := self._next(queue, most):
+                        await self._settle(batch)
         finally:
             self._worker = None
-            for send in (*batch, *self._waiting):  # those that this has not answered: it was cancelled
-                send.answer(Unavailable(UNKNOWN, retry_after_ms=RETRY_MS))
+            for send in (*batch, *self._waiting, *self._apart):  # whom this has not answered: it was cancelled
+                send.answer(_unknown())
             self._waiting.clear()
+            self._apart.clear()
 
-    def _next(self) -> list[Send]:
+    def _next(self, queue: deque[Send], most: int) -> list[Send]:
         """The next batch, without those whose callers have gone or have waited so long that they will."""
-        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        taken = [queue.popleft() for _ in range(min(len(queue), most))]
         late = asyncio.get_running_loop().time() - MAX_WAIT_SECONDS
         for send in taken:
             if send.since < late:
-                send.answer(Unavailable(TOO_BUSY, retry_after_ms=RETRY_MS))
+                send.answer(_unknown())
         return [send for send in taken if not send.answered.done()]
 
     async def _settle(self, batch: list[Send]) -> None:
-        """Store and answer these sends. Where the database refuses something, each has its own transaction."""
-        while batch:
-            try:
-                outcome = await self._stored(batch)
-            except Unavailable:
-                for send in batch:
-                    send.answer(Unavailable(UNKNOWN, retry_after_ms=RETRY_MS))
-                return
-            except Exception as error:
-                if len(batch) == 1:
-                    batch[0].answer(error)
-                else:
-                    for send in batch:
-                        await self._settle([send])
-                return
+        """Store and answer these sends. Where the database refuses something, each gets its own transaction."""
+        try:
+            outcome = await self._stored(batch)
+        except Unavailable:
+            for send in batch:
+                send.answer(_unknown())
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].answer(error)
+            else:
+                self._apart.extend(batch)
+        else:
             for send, answer in outcome.answers:
                 send.answer(answer)
-            batch = outcome.deferred
+            self._apart.extend(outcome.apart)
 
     async def _stored(self, batch: list[Send]) -> Outcome:
         """What the committed transaction has done. Raises Unavailable when the database stays away."""
@@ -103,3 +103,7 @@ class Lane:
                 return outcome
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _unknown() -> Unavailable:
+    return Unavailable(UNKNOWN, retry_after_ms=RETRY_MS)
