@@ -137,14 +137,15 @@ def _free_port() -> int:
 
 
 def call(served: Served, path: str, body: Any = None, token: str = "") -> Any:
-    """One REST call; the JSON that it answers."""
+    """One REST call; the JSON that it answers, None for an empty answer."""
     request = urllib.request.Request(
         f"{served.url}/api/v1{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
     )
     with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+        said = answer.read()
+        return json.loads(said) if said else None
 
 
 def join(served: Served, name: str) -> dict[str, Any]:

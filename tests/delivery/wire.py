@@ -66,6 +66,7 @@ class Wire:
         connection = self._socket._response.connection
         if connection and connection.transport:
             connection.transport.abort()
+            connection.close()
         self._reader.cancel()
         self._end()
 
