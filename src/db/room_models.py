@@ -51,7 +51,8 @@ class Member(Base):
     """Somebody in a room, since the line `first_seq`, which took the room's `rev` beyond `first_rev`.
 
     A group's row goes when they leave. A direct room's stays: `listed_at` is null while the room is not in their list,
-    because it has no message yet or because they have left it.
+    because it has no message yet or because they have left it. `touched_at`: when something of it last changed that
+    does not count the room's `rev` up: the cursor, read on, or what the member has set for themselves.
     """
 
     __tablename__ = "members"
@@ -70,6 +71,7 @@ class Member(Base):
     alias_key: Mapped[str | None] = mapped_column(String(400))
     alias_initials: Mapped[str | None] = mapped_column(String(400))
     listed_at: Mapped[datetime | None]
+    touched_at: Mapped[datetime | None]
     joined_at: Mapped[datetime]
 
 

@@ -28,9 +28,7 @@ class Cursors:
             async with self._database.snapshot() as reads:
                 return await _state(reads, user_id, room_id)
         async with self._database.transaction() as tx:
-            # The member's row before the mark, which refers to the room: senders lock the room and then the member.
-            if await tx.cursors.move(room_id, user_id, seq):
-                await tx.cursors.mark(room_id, user_id, seq, now())
+            if await tx.cursors.move(room_id, user_id, seq, now()):
                 read = RoomRead(room_id=room_id, user_id=user_id, read_seq=seq)
                 tx.announce(RoomWasRead(await tx.members.hearing(room_id), read))
             return await _state(tx, user_id, room_id)

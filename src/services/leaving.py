@@ -75,18 +75,12 @@ async def _unlist(tx: Transaction, room: Row) -> None:
     """Take a direct room out of somebody's list: it begins anew for them behind its last line."""
     if room.listed_at is None:
         return
-    await tx.members.change(
-        room.id,
-        room.user_id,
-        listed_at=None,
-        first_seq=room.last_seq + 1,
-        first_rev=room.rev,
-        read_seq=room.last_seq,
-        read_ordinal=room.last_ordinal,
-    )
+    at = now()
+    read = await tx.cursors.move(room.id, room.user_id, room.last_seq, at)
+    anew = {"first_seq": room.last_seq + 1, "first_rev": room.rev, "read_ordinal": room.last_ordinal}
+    await tx.members.change(room.id, room.user_id, listed_at=None, touched_at=at, **anew)
     await tx.rooms.change_roster(room.id)
     tx.announce(RoomLeft(frozenset({room.user_id}), RoomRemoved(room_id=room.id)))
-    partner = await tx.members.hearing(room.id)
-    if partner and room.read_seq < room.last_seq:
-        read = RoomRead(room_id=room.id, user_id=room.user_id, read_seq=room.last_seq)
-        tx.announce(RoomWasRead(partner, read))
+    if read:
+        seen = RoomRead(room_id=room.id, user_id=room.user_id, read_seq=room.last_seq)
+        tx.announce(RoomWasRead(await tx.members.hearing(room.id), seen))

@@ -86,7 +86,7 @@ class Rooms:
             if mine is None:
                 raise NotFound
             if changes := _changes(mine, patch):
-                await tx.members.change(room_id, user_id, **changes)
+                await tx.members.change(room_id, user_id, touched_at=now(), **changes)
                 mine = await _joined(tx, user_id, room_id)
                 settings = RoomSettings(room_id=room_id, me=membership_view(mine))
                 tx.announce(RoomSettingsChanged(frozenset({user_id}), settings))

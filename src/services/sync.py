@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -22,6 +23,8 @@ LATEST = 50
 """With so many lines a room comes that a device does not hold."""
 AT_MOST = 200
 """So many lines a room come at once of those that a device has missed."""
+OVERLAP = timedelta(seconds=30)
+"""By so much nodes' clocks may differ, and a COMMIT follow the moment that it writes down."""
 _LINES_AT_ONCE = 2_000
 
 
@@ -61,7 +64,8 @@ class Sync:
             epoch = str(await reads.rooms.epoch())
             heads = await reads.cursors.heads(user_id)
             current = held.epoch is None or held.epoch == epoch
-            wanted = [each for head in heads if (each := _wanted(head, held.rooms.get(head.id), current))]
+            touched = await _touched(reads, user_id, heads, held) if current else frozenset()
+            wanted = [each for head in heads if (each := _wanted(head, held.rooms.get(head.id), current, touched))]
             rooms: list[RoomSync] = []
             for some in _some_at_once(wanted):
                 rooms += await _synced(reads, user_id, some)
@@ -74,17 +78,28 @@ class Sync:
             )
 
 
-def _wanted(head: Row, rev: int | None, current: bool) -> _Wanted | None:
+async def _touched(reads: Repositories, user_id: UUID, heads: Sequence[Row], held: SyncRequest) -> frozenset[UUID]:
+    """Rooms where cursors and settings, which have no `rev`, may have changed without the device hearing of it.
+
+    What it holds as it is it has heard of when that changed, or later; and all that had no `rev` until then.
+    """
+    seen = [head.changed_at for head in heads if held.rooms.get(head.id) == head.rev]
+    return await reads.cursors.touched_rooms_of(user_id, max(seen) - OVERLAP) if seen else frozenset()
+
+
+def _wanted(head: Row, rev: int | None, current: bool, touched: Collection[UUID]) -> _Wanted | None:
     """What a device lacks of a room that it holds at `rev`, if at all, of the `current` epoch or another.
 
-    Who was away while the room became theirs anew holds lines from before that are no longer theirs. A direct room is
-    left without a new `rev`: whoever holds just that may have heard of it or not.
+    Who was away while the room became theirs anew holds lines that are no longer theirs. A direct room is left without
+    a new `rev`: who holds just that has perhaps not heard of it.
     """
     if rev is None:
         return _Wanted(head.id, None, False, LATEST)
-    if not current or rev > head.rev or 0 < rev < head.first_rev or 0 < rev == head.first_rev < head.rev:
+    if rev == head.rev and current and head.id not in touched:
+        return None
+    if not current or rev > head.rev or 0 < rev <= head.first_rev:
         return _Wanted(head.id, None, True, LATEST)
-    return _Wanted(head.id, rev, False, head.rev - rev) if rev < head.rev else None
+    return _Wanted(head.id, rev, False, head.rev - rev)
 
 
 def _some_at_once(wanted: Iterable[_Wanted]) -> Iterator[list[_Wanted]]:
@@ -118,7 +133,7 @@ async def _lines(reads: Repositories, user_id: UUID, wanted: Sequence[_Wanted]) 
     lines: list[Row] = []
     if latest := [each.room_id for each in wanted if each.since is None]:
         lines += await cursors.latest_lines(user_id, latest, LATEST)
-    if since := {each.room_id: each.since for each in wanted if each.since is not None and not each.is_far_behind}:
+    if since := {each.room_id: each.since for each in wanted if each.since is not None and 0 < each.lines <= AT_MOST}:
         lines += await cursors.lines_since(user_id, since)
     for each in wanted:
         if each.since is not None and each.is_far_behind:

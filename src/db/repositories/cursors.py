@@ -33,10 +33,17 @@ _SEEN_TYPING_BY = (
     )
 )
 _HEADS = (
-    select(Room.id, Room.rev, Member.first_rev)
+    select(Room.id, Room.rev, Room.changed_at, Member.first_rev)
     .join(Member, Member.room_id == Room.id)
     .where(Member.user_id == bindparam("user_id"), Member.listed_at.is_not(None))
     .order_by(Room.active_at.desc(), Room.id.desc())
+)
+_TOUCHED = (
+    select(_THEM.room_id)
+    .distinct()
+    .select_from(_ME)
+    .join(_THEM, _THEM.room_id == _ME.room_id)
+    .where(_ME.user_id == bindparam("user_id"), _ME.listed_at.is_not(None))
 )
 _ROOMS = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
     Member, Member.room_id == Room.id
@@ -62,20 +69,23 @@ class Cursors:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def move(self, room_id: UUID, user_id: UUID, seq: int) -> bool:
-        """Set somebody's cursor to the line `seq`, which there is. False if it was there already, or beyond."""
+    async def move(self, room_id: UUID, user_id: UUID, seq: int, at: datetime) -> bool:
+        """Set somebody's cursor to the line `seq`, which there is, and write down when.
+
+        False if it was there already, or beyond. The member's row is locked before the mark refers to the room:
+        senders lock the room and then the member.
+        """
         ordinal = select(Message.ordinal).where(Message.room_id == room_id, Message.seq == seq).scalar_subquery()
         forward = (
             update(Member)
             .where(Member.room_id == room_id, Member.user_id == user_id, Member.read_seq < seq)
-            .values(read_seq=seq, read_ordinal=ordinal)
+            .values(read_seq=seq, read_ordinal=ordinal, touched_at=at)
         )
-        return (await self._connection.execute(forward)).rowcount == 1
-
-    async def mark(self, room_id: UUID, user_id: UUID, seq: int, at: datetime) -> None:
-        """Write down when somebody's cursor came to `seq`, after it was moved there."""
-        mark = {"room_id": room_id, "user_id": user_id, "seq": seq, "at": at}
-        await self._connection.execute(insert(ReadMark), mark)
+        moved = (await self._connection.execute(forward)).rowcount == 1
+        if moved:
+            mark = {"room_id": room_id, "user_id": user_id, "seq": seq, "at": at}
+            await self._connection.execute(insert(ReadMark), mark)
+        return moved
 
     async def unread_of(self, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Unread]:
         """For each (person, room): how much is unread. A room that is not in their list has nothing unread."""
@@ -88,8 +98,13 @@ class Cursors:
         return {pair: Unread(count.get(pair, 0), total.get(pair[0], 0)) for pair in pairs}
 
     async def heads(self, user_id: UUID) -> Sequence[Row]:
-        """The rooms in somebody's list, the latest active first: `id`, `rev`, and the membership's `first_rev`."""
+        """The rooms in somebody's list, the latest active first: `id`, `rev`, `changed_at`, `first_rev`."""
         return (await self._connection.execute(_HEADS, {"user_id": user_id})).all()
+
+    async def touched_rooms_of(self, user_id: UUID, since: datetime) -> frozenset[UUID]:
+        """The rooms in somebody's list where what has no `rev` changed since: anybody's cursor, or settings."""
+        touched = _TOUCHED.where(_THEM.touched_at >= since)
+        return frozenset((await self._connection.scalars(touched, {"user_id": user_id})).all())
 
     async def rooms(self, user_id: UUID, room_ids: Collection[UUID]) -> Sequence[Row]:
         """These rooms with somebody's membership in them, as `rooms.joined_by` has them; in any order."""

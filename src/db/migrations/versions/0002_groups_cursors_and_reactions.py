@@ -34,6 +34,7 @@ _COLUMNS: dict[str, list[sa.Column[Any]]] = {
         sa.Column("alias", sa.String(length=100), nullable=True),
         sa.Column("alias_key", sa.String(length=400), nullable=True),
         sa.Column("alias_initials", sa.String(length=400), nullable=True),
+        sa.Column("touched_at", _MOMENT, nullable=True),
     ],
     "messages": [
         sa.Column("reply_to_seq", sa.BigInteger(), nullable=True),
