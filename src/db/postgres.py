@@ -27,15 +27,18 @@ _SERVER_SETTINGS = {
 _CONNECT = {"timeout": 5, "command_timeout": 20, "server_settings": _SERVER_SETTINGS}
 
 
-def engine(url: str, connections: int = POOL_SIZE) -> AsyncEngine:
-    """An engine on the server at `url`. A statement waits 15 s at most, a lock or a free connection 5 s."""
+def engine(url: str, connections: int = POOL_SIZE, **settings: str) -> AsyncEngine:
+    """An engine on the server at `url`. A statement waits 15 s at most, a lock or a free connection 5 s.
+
+    `settings` of the server's are set for these connections.
+    """
     made = create_async_engine(
         url,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
         hide_parameters=True,  # an error in the log names no person
-        connect_args=_CONNECT,
+        connect_args={**_CONNECT, "server_settings": {**_SERVER_SETTINGS, **settings}},
     )
     event.listen(made.sync_engine, "checkout", _refuse_dead_connection)
     return made

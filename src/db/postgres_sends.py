@@ -18,6 +18,9 @@ from .uninterrupted import uninterrupted
 
 LANES = 2
 
+# A batch asks for rows by their keys. A plan made while a table was small must not scan it once it is large.
+_BY_KEYS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+
 _LOCK = "BEGIN; SELECT 1 FROM rooms WHERE id IN (%s) ORDER BY id FOR NO KEY UPDATE"
 _STANDINGS = """
     SELECT d.n, r.last_seq, r.rev, r.last_ordinal, r.roster, r.active_at, m.first_seq,
@@ -95,7 +98,8 @@ class PostgresSends:
     """
 
     def __init__(self, url: str, publish: Publish) -> None:
-        self._engine = postgres.engine(url, connections=1).execution_options(isolation_level="AUTOCOMMIT")
+        engine = postgres.engine(url, connections=1, lock_timeout="2000", **_BY_KEYS)
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._publish = publish
         self._connection: AsyncConnection | None = None
         self._driver: asyncpg.Connection = None
