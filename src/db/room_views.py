@@ -33,14 +33,10 @@ async def room_views(reads: Repositories, mine: Sequence[Row]) -> list[Room]:
 
 async def _lines(reads: Repositories, mine: Sequence[Row]) -> Lines:
     """Each room's last line and its notice, where they may be read."""
-    places = {
-        (each.id, seq)
-        for each in mine
-        for seq in (each.last_seq, each.notice_seq)
-        if seq is not None and seq >= each.first_seq
-    }
-    rows = await reads.messages.at(places)
-    views = await message_views(reads, rows, {each.id: each.first_seq for each in mine})
+    first_seq = {each.id: each.first_seq for each in mine}
+    rows = await reads.messages.last_and_pinned(first_seq)
+    rows = [row for row in rows if row.seq >= first_seq[row.room_id]]
+    views = await message_views(reads, rows, first_seq)
     return {(view.room_id, view.seq): view for view in views}
 
 

@@ -1,13 +1,14 @@
 """The lines of rooms: found, and added. What is seen of them is made in message_views.py."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, insert, select, tuple_
+from sqlalchemy import Select, and_, bindparam, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Message, Reaction
+from ..models import Message, Reaction, Room
 from ..rows import Row
 
 REACTIONS_NAMED = 100
@@ -17,6 +18,9 @@ _BY_CLIENT_ID = _LINES.where(
     Message.room_id == bindparam("room_id"),
     Message.sender_id == bindparam("sender_id"),
     Message.client_id == bindparam("client_id"),
+)
+_LAST_AND_PINNED = _LINES.join(Room, Room.id == Message.room_id).where(
+    Room.id.in_(bindparam("room_ids", expanding=True)), Message.seq.in_((Room.last_seq, Room.notice_seq))
 )
 _RANKED = select(
     Reaction.message_id,
@@ -54,7 +58,16 @@ class Messages:
         """The lines with these numbers, each of a room: those that there are, in any order."""
         if not places:
             return []
-        return await self._all(_LINES.where(tuple_(Message.room_id, Message.seq).in_(places)))
+        by_room: defaultdict[UUID, list[int]] = defaultdict(list)
+        for room_id, seq in places:
+            by_room[room_id].append(seq)
+        # Not (room_id, seq) IN (…): SQLite reads the whole table for that.
+        there = [and_(Message.room_id == room_id, Message.seq.in_(seqs)) for room_id, seqs in by_room.items()]
+        return await self._all(_LINES.where(or_(*there)))
+
+    async def last_and_pinned(self, room_ids: Collection[UUID]) -> Sequence[Row]:
+        """The last line of each room and its notice, in any order, whoever may read them."""
+        return (await self._connection.execute(_LAST_AND_PINNED, {"room_ids": [*room_ids]})).all()
 
     async def before(self, room_id: UUID, seq: int, first_seq: int, limit: int) -> list[Row]:
         """At most `limit` lines below `seq`, down to `first_seq`, ascending: the nearest."""
