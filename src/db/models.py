@@ -12,10 +12,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, UtcDateTime
 from .room_models import Member, Message, Reaction, ReadMark, Room
+from .search_models import SearchLine
 
 __all__ = [
     "Base", "Block", "EmailToken", "Friendship", "Installation", "Member", "Message", "NameGram", "Node", "Online",
-    "OutboxItem", "Reaction", "ReadMark", "Room", "Session", "User", "UtcDateTime",
+    "OutboxItem", "Reaction", "ReadMark", "Room", "SearchLine", "Session", "User", "UtcDateTime",
 ]  # fmt: skip
 
 

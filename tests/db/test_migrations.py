@@ -65,19 +65,28 @@ async def read(url: str, question: Any) -> Any:
     return answer
 
 
-async def test_the_migrations_make_what_the_models_say(settings: Settings) -> None:
-    def differences(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection, {"compare_type": True}), Base.metadata))
+def differences(connection: Connection) -> list[Any]:
+    """What the models say and the database does not, or the other way round."""
+    sqlite = connection.dialect.name == "sqlite"
 
+    def compared(item: Any, name: str | None, *_: Any) -> bool:
+        """Of search, SQLite has FTS5's own tables, and PostgreSQL an index: the test below compares those."""
+        return not (sqlite and str(name).startswith(("search_index", "ix_search_lines_words")))
+
+    options = {"compare_type": True, "include_object": compared}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata))
+
+
+async def test_the_migrations_make_what_the_models_say(settings: Settings) -> None:
     assert await read(settings.database_url, differences) == []
 
 
 async def test_a_difference_would_be_seen(settings: Settings) -> None:
-    def differences(connection: Connection) -> list[Any]:
+    def dropped(connection: Connection) -> list[Any]:
         connection.execute(text("DROP INDEX ix_users_nickname_key_id"))
-        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+        return differences(connection)
 
-    assert len(await read(settings.database_url, differences)) == 1
+    assert len(await read(settings.database_url, dropped)) == 1
 
 
 async def test_migrated_and_made_from_the_models_are_alike_to_the_last_check(
