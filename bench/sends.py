@@ -41,10 +41,6 @@ class Pair:
         self.due[self._next] = due
         self.sender.transport.write(message(self.room.id, self._next))
 
-    def number_from(self, number: int) -> None:
-        """Number the next sends from here: several may talk over one connection."""
-        self._next = number
-
     def acknowledge(self, packet: bytes) -> None:
         number = int(packet[len(b"43/chat,") : packet.index(b"[")])
         self.latencies.append(time.perf_counter() - self.due.pop(number))

@@ -21,10 +21,11 @@ def masked(packet: bytes) -> bytes:
 
 
 PONG = masked(b"3")
+HEARD = b'42/chat,["message_sent"'
 
 
 class Wire(asyncio.Protocol):
-    """One connection that has joined `/chat`. Each acknowledgement goes to `acknowledged`; other events are counted."""
+    """One connection that has joined `/chat`. Each acknowledgement goes to `acknowledged`; messages are counted."""
 
     def __init__(self, token: str, namespace: str = "/chat") -> None:
         self.ready = asyncio.get_running_loop().create_future()
@@ -80,7 +81,7 @@ class Wire(asyncio.Protocol):
         elif packet[:2] == b"42":
             if not self.ready.done():
                 self.ready.set_result(None)
-            self.heard += 1
+            self.heard += packet.startswith(HEARD)
         elif packet[:2] == b"44":
             self.ready.set_exception(ConnectionError(packet.decode()))
 
