@@ -14,14 +14,18 @@ from .views import user_view
 Places = Mapping[tuple[UUID, int], Row]
 
 
-async def message_views(reads: Repositories, rows: Sequence[Row], first_seq: Mapping[UUID, int]) -> list[Message]:
+async def message_views(
+    reads: Repositories, rows: Sequence[Row], first_seq: Mapping[UUID, int], known: Mapping[UUID, User] | None = None
+) -> list[Message]:
     """These lines, in their order, for somebody who may read each room from `first_seq[room_id]` on.
 
-    The lines themselves are the caller's to choose; what they quote is shown only if it may be read.
+    The lines themselves are the caller's to choose; what they quote is shown only if it may be read. `known`: people
+    who need not be read again.
     """
     quoted = await _quoted(reads, rows, first_seq)
-    shown = await reads.people.shown(_people_in([*rows, *quoted.values()]))
-    people = {user_id: user_view(row) for user_id, row in shown.items()}
+    people = dict(known or {})
+    shown = await reads.people.shown(_people_in([*rows, *quoted.values()]) - people.keys())
+    people |= {user_id: user_view(row) for user_id, row in shown.items()}
     reactions = await _reactions(reads, [row.id for row in rows if row.deleted_at is None and row.system is None])
     return [_message(row, people, quoted, reactions.get(row.id, [])) for row in rows]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from ..schemas.messages import Message
+from ..schemas.people import User
 from ..schemas.rooms import Member, MyMembership, Room
 from .message_views import message_views
 from .repositories import Repositories
@@ -24,32 +25,33 @@ async def room_views(reads: Repositories, mine: Sequence[Row]) -> list[Room]:
     """
     if not mine:
         return []
-    members: defaultdict[UUID, list[Row]] = defaultdict(list)
-    for row in await reads.members.first_of([each.id for each in mine]):
-        members[row.room_id].append(row)
-    lines = await _lines(reads, mine)
-    return [_room(each, members[each.id], lines) for each in mine]
+    members: defaultdict[UUID, list[Member]] = defaultdict(list)
+    counts = await reads.members.counts([each.id for each in mine])
+    for row in await reads.members.first_of(counts):
+        members[row.room_id].append(member_view(row))
+    lines = await _lines(reads, mine, {each.user.id: each.user for some in members.values() for each in some})
+    return [_room(each, members[each.id], counts.get(each.id, 0), lines) for each in mine]
 
 
-async def _lines(reads: Repositories, mine: Sequence[Row]) -> Lines:
+async def _lines(reads: Repositories, mine: Sequence[Row], known: Mapping[UUID, User]) -> Lines:
     """Each room's last line and its notice, where they may be read."""
     first_seq = {each.id: each.first_seq for each in mine}
     rows = await reads.messages.last_and_pinned(first_seq)
     rows = [row for row in rows if row.seq >= first_seq[row.room_id]]
-    views = await message_views(reads, rows, first_seq)
+    views = await message_views(reads, rows, first_seq, known)
     return {(view.room_id, view.seq): view for view in views}
 
 
-def _room(mine: Row, members: Sequence[Row], lines: Lines) -> Room:
-    others = [row for row in members if row.id != mine.user_id]
+def _room(mine: Row, members: list[Member], member_count: int, lines: Lines) -> Room:
+    others = [member.user for member in members[: NAMES_SHOWN + 1] if member.user.id != mine.user_id]
     return Room(
         id=mine.id,
         kind=mine.kind,
         name=mine.name,
         display_name=mine.alias or mine.name or _names(others),
-        avatar_url=user_view(others[0]).avatar_url if mine.kind == "direct" and others else None,
-        members=[member_view(row) for row in members],
-        member_count=members[0].member_count if members else 0,
+        avatar_url=others[0].avatar_url if mine.kind == "direct" and others else None,
+        members=members,
+        member_count=member_count,
         last_message=lines.get((mine.id, mine.last_seq)),
         last_seq=mine.last_seq,
         rev=mine.rev,
@@ -59,9 +61,8 @@ def _room(mine: Row, members: Sequence[Row], lines: Lines) -> Room:
     )
 
 
-def _names(others: Sequence[Row]) -> str:
-    names = [name for row in others if (name := user_view(row).nickname)]
-    return ", ".join(names[:NAMES_SHOWN])
+def _names(others: Sequence[User]) -> str:
+    return ", ".join([person.nickname for person in others if person.nickname][:NAMES_SHOWN])
 
 
 def membership_view(mine: Row) -> MyMembership:

@@ -6,7 +6,7 @@ from .rows import Profile, Row
 
 def user_view(row: Row | Profile) -> User:
     """A person as anybody may see them. `row` has `id`, `nickname` (null when deleted) and `intro`."""
-    return User.model_construct(id=row.id, nickname=row.nickname, intro=row.intro, avatar_url=None)
+    return User(id=row.id, nickname=row.nickname, intro=row.intro, avatar_url=None)
 
 
 def me_view(row: Row) -> Me:

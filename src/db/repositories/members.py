@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
@@ -18,12 +18,26 @@ _PEOPLE = (
     select(
         *(getattr(User, name) for name in ("id", "nickname", "intro", "avatar", "deleted_at")),
         *(getattr(Member, name) for name in ("room_id", "role", "first_seq", "read_seq", "joined_at", "listed_at")),
-        func.count().over(partition_by=Member.room_id).label("member_count"),
-        func.row_number().over(partition_by=Member.room_id, order_by=(Member.joined_at, Member.user_id)).label("place"),
     )
     .select_from(Member)
     .join(User, User.id == Member.user_id)
+    .order_by(Member.joined_at, Member.user_id)
 )
+_OF_ROOMS = Member.room_id.in_(bindparam("room_ids", expanding=True))
+_COUNTS = select(Member.room_id, func.count().label("members")).where(_OF_ROOMS).group_by(Member.room_id)
+_SHOWN = (
+    select(
+        *(getattr(User, name) for name in ("id", "nickname", "intro", "avatar")),
+        *(getattr(Member, name) for name in ("room_id", "role", "read_seq", "joined_at")),
+    )
+    .select_from(Member)
+    .join(User, User.id == Member.user_id)
+    .where(_OF_ROOMS)
+)
+_ALL_OF = _SHOWN.order_by(Member.room_id, Member.joined_at, Member.user_id)
+_PLACE = func.row_number().over(partition_by=Member.room_id, order_by=(Member.joined_at, Member.user_id))
+_RANKED = _SHOWN.add_columns(_PLACE.label("place")).subquery()
+_FIRST_OF = select(_RANKED).where(_RANKED.c.place <= SHOWN).order_by(_RANKED.c.room_id, _RANKED.c.place)
 
 
 class Members:
@@ -32,22 +46,33 @@ class Members:
 
     async def everybody(self, room_id: UUID) -> Sequence[Row]:
         """All members of the room, with who they are; the earliest first."""
-        return (await self._connection.execute(_PEOPLE.where(Member.room_id == room_id).order_by("place"))).all()
+        return (await self._connection.execute(_PEOPLE.where(Member.room_id == room_id))).all()
 
-    async def first_of(self, room_ids: Collection[UUID]) -> Sequence[Row]:
-        """The first 100 members of each room, with who they are and the room's `member_count`; the earliest first."""
-        people = _PEOPLE.where(Member.room_id.in_(room_ids)).subquery()
-        first = select(people).where(people.c.place <= SHOWN).order_by(people.c.room_id, people.c.place)
-        return (await self._connection.execute(first)).all()
+    async def first_of(self, counts: Mapping[UUID, int]) -> Sequence[Row]:
+        """The first 100 members of each room, with who they are; the earliest first. `counts`: as `counts` has them.
+
+        To rank members, PostgreSQL and SQLite sort them: only where there are too many.
+        """
+        small = [room_id for room_id, count in counts.items() if count <= SHOWN]
+        large = [room_id for room_id, count in counts.items() if count > SHOWN]
+        rows = (await self._connection.execute(_ALL_OF, {"room_ids": small})).all() if small else []
+        if large:
+            rows = [*rows, *(await self._connection.execute(_FIRST_OF, {"room_ids": large})).all()]
+        return rows
+
+    async def counts(self, room_ids: Collection[UUID]) -> dict[UUID, int]:
+        """How many are in each of these rooms."""
+        rows = await self._connection.execute(_COUNTS, {"room_ids": list(room_ids)})
+        return {row.room_id: row.members for row in rows}
 
     async def some(self, room_id: UUID, user_ids: Collection[UUID]) -> Sequence[Row]:
         """Those of these people who are members, with who they are; the earliest first."""
-        some = _PEOPLE.where(Member.room_id == room_id, Member.user_id.in_(user_ids)).order_by("place")
+        some = _PEOPLE.where(Member.room_id == room_id, Member.user_id.in_(user_ids))
         return (await self._connection.execute(some)).all()
 
     async def page(self, room_id: UUID, after: Key | None, limit: int) -> Sequence[Row]:
         """Members with who they are, the earliest first, one more than `limit`."""
-        page = _PEOPLE.where(Member.room_id == room_id).order_by("place").limit(limit + 1)
+        page = _PEOPLE.where(Member.room_id == room_id).limit(limit + 1)
         if after:
             page = page.where(tuple_(Member.joined_at, Member.user_id) > after)
         return (await self._connection.execute(page)).all()

@@ -22,15 +22,24 @@ _BY_CLIENT_ID = _LINES.where(
 _LAST_AND_PINNED = _LINES.join(Room, Room.id == Message.room_id).where(
     Room.id.in_(bindparam("room_ids", expanding=True)), Message.seq.in_((Room.last_seq, Room.notice_seq))
 )
-_RANKED = select(
-    Reaction.message_id,
-    Reaction.emoji,
-    Reaction.user_id,
-    func.row_number()
-    .over(partition_by=(Reaction.message_id, Reaction.emoji), order_by=(Reaction.created_at, Reaction.user_id))
-    .label("place"),
-    func.count().over(partition_by=(Reaction.message_id, Reaction.emoji)).label("count"),
-    func.min(Reaction.created_at).over(partition_by=(Reaction.message_id, Reaction.emoji)).label("since"),
+_RANKED = (
+    select(
+        Reaction.message_id,
+        Reaction.emoji,
+        Reaction.user_id,
+        func.row_number()
+        .over(partition_by=(Reaction.message_id, Reaction.emoji), order_by=(Reaction.created_at, Reaction.user_id))
+        .label("place"),
+        func.count().over(partition_by=(Reaction.message_id, Reaction.emoji)).label("count"),
+        func.min(Reaction.created_at).over(partition_by=(Reaction.message_id, Reaction.emoji)).label("since"),
+    )
+    .where(Reaction.message_id.in_(bindparam("message_ids", expanding=True)))
+    .subquery()
+)
+_REACTIONS = (
+    select(_RANKED)
+    .where(_RANKED.c.place <= REACTIONS_NAMED)
+    .order_by(_RANKED.c.message_id, _RANKED.c.since, _RANKED.c.emoji, _RANKED.c.place)
 )
 
 
@@ -83,10 +92,7 @@ class Messages:
         """Reactions by message and emoji, the earliest emoji first: the first 100 people of each, and their `count`."""
         if not message_ids:
             return []
-        ranked = _RANKED.where(Reaction.message_id.in_(message_ids)).subquery()
-        named = select(ranked).where(ranked.c.place <= REACTIONS_NAMED)
-        order = (ranked.c.message_id, ranked.c.since, ranked.c.emoji, ranked.c.place)
-        return await self._all(named.order_by(*order))
+        return (await self._connection.execute(_REACTIONS, {"message_ids": list(message_ids)})).all()
 
     async def _all(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row]:
         return (await self._connection.execute(query)).all()
