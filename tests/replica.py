@@ -209,8 +209,10 @@ class Replica:
 
 async def fresh(person: Person) -> State:
     """What a new device of this person's gets."""
-    device = await Replica(person).connect()
-    await device.close()
+    device = Replica(person)
+    device.chat = await person.connect("/chat")
+    await device.sync()
+    await device.chat.close()
     return device.state
 
 
