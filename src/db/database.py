@@ -38,7 +38,7 @@ class Database:
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(url)
             self._single: Driver = sqlite.Reader(_path(url), self._reader.dialect)
-            self.sends: Sequence[Sends] = (SqliteSends(self.transaction),)  # where batches of messages are stored
+            self.sends: Sequence[Sends] = (SqliteSends(self._writer, publish),)  # where batches of messages are stored
         else:
             from . import postgres, postgres_sends  # not on SQLite: it takes a tenth of a start
 

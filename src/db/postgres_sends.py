@@ -111,13 +111,13 @@ class PostgresSends:
                 transaction = await self._begin(room_ids)
                 yield transaction
                 await self._commit()
+                if transaction.announced:
+                    self._publish(transaction.announced)
             except BaseException as error:
                 await uninterrupted(self._let_go(error))
                 if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError):
                     raise ConnectionError from error
                 raise
-        if transaction.announced:
-            self._publish(transaction.announced)
 
     async def close(self) -> None:
         await self._drop()

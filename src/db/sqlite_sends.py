@@ -3,17 +3,18 @@
 import contextlib
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from .failures import translated
 from .rows import Profile
 from .sends import Line, Membership, Place, Quote, SendTransaction, Standing, moves
-from .transactions import Transaction
+from .transactions import Publish
+from .uninterrupted import uninterrupted
 
 _STANDING = """
     SELECT r.last_seq, r.rev, r.last_ordinal, r.roster, r.active_at, m.first_seq,
@@ -90,19 +91,26 @@ class SqliteSendTransaction(SendTransaction):
 
 
 class SqliteSends:
-    """`begin` is the database's ordinary transaction, so that a batch and another transaction exclude each other."""
+    """On the engine of the database's writer, so that a batch and any other transaction exclude each other."""
 
-    def __init__(self, begin: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
-        self._begin = begin
+    def __init__(self, writer: AsyncEngine, publish: Publish) -> None:
+        self._writer = writer
+        self._publish = publish
 
     @contextlib.asynccontextmanager
     async def transaction(self, room_ids: Collection[UUID]) -> AsyncIterator[SqliteSendTransaction]:
-        async with self._begin() as transaction:
-            connection = transaction._connection
-            driver = (await connection.get_raw_connection()).driver_connection
-            batch = SqliteSendTransaction(connection, driver._conn)  # type: ignore[union-attr]
-            batch.announced = transaction.announced
-            yield batch
+        with translated():
+            async with self._writer.connect() as connection:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                raw = (await connection.get_raw_connection()).driver_connection
+                transaction = SqliteSendTransaction(connection, raw._conn)  # type: ignore[union-attr]
+                yield transaction
+                await uninterrupted(self._commit(connection))
+                if transaction.announced:
+                    self._publish(transaction.announced)
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        await connection.commit()
 
     async def close(self) -> None:
         """The connection is the database's."""
