@@ -5,6 +5,7 @@ import secrets
 import sys
 import time
 
+from .mutations import prove
 from .run import deliver
 
 
@@ -14,8 +15,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="of load, for each database")
     parser.add_argument("--seed", type=int, help="of the load and the faults; without one, any, which is printed")
     parser.add_argument("--rate", type=float, default=20, help="deeds a second")
+    parser.add_argument("--prove", nargs="*", metavar="MUTATION", help="break promises on purpose and look for red")
     options = parser.parse_args()
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    if options.prove is not None:
+        return min(prove(options.prove, seed), 1)
     broken = 0
     for database in ["sqlite", "postgres"] if options.database == "both" else [options.database]:
         begun = time.monotonic()

@@ -104,13 +104,17 @@ class Copies:
         self.unread = {room_id: (me["read_seq"], me["unread_count"]) for room_id, me in mine.items()}
 
     def page(self, room_id: str, items: list[dict[str, Any]], before: int) -> None:
-        """Apply a page of history that ends just before a line."""
-        numbers = [item["seq"] for item in items]
+        """Apply a page of history that ends just before a line: ascending, whole, and as what is held already."""
+        numbers, copy = [item["seq"] for item in items], self.rooms[room_id]
+        lines = [self._note(item) for item in items]
         if numbers != list(range(before - len(numbers), before)):
             found = f"{self.device}: the page of {room_id} before {before} is {numbers}"
             self._faults.append(Violation("order-or-content-differs", found))
-        self.rooms[room_id].floor = min(numbers)
-        self.rooms[room_id].take([self._note(item) for item in items])
+        if differing := [line for line in lines if copy.lines.get(line.seq, line) != line]:
+            found = f"{self.device} in {room_id}: holds {copy.lines[differing[0].seq]}, the page has {differing[0]}"
+            self._faults.append(Violation("order-or-content-differs", found))
+        copy.floor = min(copy.floor, *numbers)
+        copy.take(lines)
 
     def result(self, complete: bool) -> Held:
         rooms = {room_id: copy.held() for room_id, copy in self.rooms.items()}

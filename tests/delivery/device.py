@@ -76,15 +76,15 @@ class Device:
         self.copies.take_unread(await self._ask("sync", {"rooms": {}}))
 
     async def read_back(self) -> None:
-        """Page through the history that this device lacks, to the first line of each room. Raises Cut."""
+        """Page through the whole history, from the end to the first line of each room. Raises Cut."""
         for room_id, copy in self.copies.rooms.items():
-            first, before = copy.view["me"]["first_seq"], copy.floor
+            first, before = copy.view["me"]["first_seq"], copy.view["last_seq"] + 1
             while before > first:
                 page = await self._rest("GET", f"/rooms/{room_id}/messages?before_seq={before}&limit=100")
                 if not page.get("items"):
                     break
                 self.copies.page(room_id, page["items"], before)
-                before = page["items"][0]["seq"]
+                before = min(item["seq"] for item in page["items"])
 
     def _hear(self, name: str, payload: Any) -> None:
         self.copies.hear(name, payload)

@@ -7,6 +7,8 @@ import pytest
 
 from .checker import check
 from .history import Answer, Change, Held, HeldRoom, Journal, Line, Membership, Send, StoredRoom, Truth, Violation
+from .mutations import MUTATIONS, Mutation
+from .stage import ROOT
 
 ANNA, BORIS, MALLORY, ROOM = "anna", "boris", "mallory", "room"
 
@@ -239,3 +241,8 @@ def test_a_forged_history_is_seen_through(kind: str, forge: Callable[[Story], No
     story = Story()
     forge(story)
     assert kind in story.kinds
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_code_that_a_mutation_breaks_is_still_there(mutation: Mutation) -> None:
+    assert all(edit.old in (ROOT / edit.file).read_text() for edit in mutation.edits)
