@@ -25,6 +25,7 @@ from .controllers.notification_namespace import NotificationNamespace
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
 from .controllers.rooms import RoomsController
+from .controllers.search import SearchController
 from .controllers.serving import mount
 from .controllers.socket_edge import SocketEdge
 from .db import migrate
@@ -38,6 +39,7 @@ from .realtime.server import RealtimeServer
 from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.cursors import Cursors
+from .services.edits import Edits
 from .services.friends import Friends
 from .services.groups import Groups
 from .services.heads import Heads
@@ -50,8 +52,10 @@ from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
 from .services.presence import Presence
+from .services.reactions import Reactions
 from .services.recovery import Recovery
 from .services.rooms import Rooms
+from .services.search import Search
 from .services.sending import Sending
 from .services.sessions import Sessions
 from .services.sync import Sync
@@ -98,6 +102,9 @@ class Parts:
     leaving: Leaving
     sending: Sending
     messages: Messages
+    edits: Edits
+    reactions: Reactions
+    search: Search
     cursors: Cursors
     unread: UnreadCounts
     heads: Heads
@@ -141,6 +148,9 @@ def build(settings: Settings) -> Parts:
         leaving=Leaving(database),
         sending=Sending(database),
         messages=Messages(database),
+        edits=Edits(database, settings.edit_window_hours),
+        reactions=Reactions(database),
+        search=Search(database),
         cursors=Cursors(database),
         unread=UnreadCounts(database, bus.publish),
         heads=Heads(database, bus.publish, connections.people),
@@ -177,7 +187,8 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
         RoomsController(parts.rooms, parts.groups, parts.leaving, parts.throttle),
-        MessagesController(parts.messages, parts.sending),
+        MessagesController(parts.messages, parts.sending, parts.edits, parts.reactions),
+        SearchController(parts.search),
         CursorsController(parts.cursors),
     )
     mount(app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings)
@@ -190,6 +201,8 @@ def _mount_sockets(app: web.Application, parts: Parts) -> None:
     namespaces = (
         ChatNamespace(
             sending=parts.sending,
+            edits=parts.edits,
+            reactions=parts.reactions,
             cursors=parts.cursors,
             typing=parts.typing,
             sync=parts.sync,

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     rate_limits: Literal["on", "off"] = "on"
     access_token_seconds: Annotated[int, Field(ge=1)] = 900
     session_days: Annotated[int, Field(ge=1)] = 30
+    edit_window_hours: Annotated[float, Field(ge=0, le=87_600)] = 24
     presence_grace_seconds: Annotated[float, Field(ge=0, le=20)] = 5
     group_members: Annotated[int, Field(ge=2)] = 1000
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12

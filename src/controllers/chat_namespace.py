@@ -1,10 +1,12 @@
 """`/chat`: what a client may ask for over its socket, and how it is greeted (contract §7)."""
 
 from ..clock import now
-from ..schemas.messages import SendMessage, Sent
+from ..schemas.messages import Changed, DeleteMessage, EditMessage, ReactToMessage, SendMessage, Sent
 from ..schemas.realtime import MarkRead, ReadState, RefreshSession, SessionRefreshed, SetTyping, Synced, SyncRequest
 from ..services.cursors import Cursors
+from ..services.edits import Edits
 from ..services.presence import Presence
+from ..services.reactions import Reactions
 from ..services.sending import Sending
 from ..services.sessions import Sessions
 from ..services.sync import Sync
@@ -19,6 +21,8 @@ class ChatNamespace:
         self,
         *,
         sending: Sending,
+        edits: Edits,
+        reactions: Reactions,
         cursors: Cursors,
         typing: TypingState,
         sync: Sync,
@@ -26,6 +30,8 @@ class ChatNamespace:
         presence: Presence,
     ) -> None:
         self._sending = sending
+        self._edits = edits
+        self._reactions = reactions
         self._cursors = cursors
         self._typing = typing
         self._sync = sync
@@ -46,6 +52,22 @@ class ChatNamespace:
     async def send_message(self, caller: Caller, payload: SendMessage) -> Sent:
         """Send a message. Sending the same `client_id` again stores nothing and answers the original."""
         return await self._sending.send(caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id)
+
+    @on("edit_message", limit="messages")
+    async def edit_message(self, caller: Caller, payload: EditMessage) -> Changed:
+        """Give a message of mine another text, within the window. The same text changes nothing."""
+        return Changed(message=await self._edits.edit(caller.viewer.user_id, payload.message_id, payload.text))
+
+    @on("delete_message", limit="messages")
+    async def delete_message(self, caller: Caller, payload: DeleteMessage) -> Changed:
+        """Delete a message of mine, within the window; its place in the room stays. Again changes nothing."""
+        return Changed(message=await self._edits.delete(caller.viewer.user_id, payload.message_id))
+
+    @on("react_to_message", limit="messages")
+    async def react_to_message(self, caller: Caller, payload: ReactToMessage) -> Changed:
+        """Put my reaction to a message, or take it back. Again changes nothing."""
+        reacted = self._reactions.react(caller.viewer.user_id, payload.message_id, payload.emoji, on=payload.on)
+        return Changed(message=await reacted)
 
     @on("mark_read")
     async def mark_read(self, caller: Caller, payload: MarkRead) -> ReadState:

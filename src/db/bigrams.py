@@ -41,6 +41,17 @@ def phrases(text: str) -> list[Phrase]:
     return [Phrase([word] if len(word) == 1 else pairs(word), len(word) == 1) for word in dict.fromkeys(words(text))]
 
 
+def first_place(text: str, query: str) -> int:
+    """Where in `text` the first of the words of `query` begins that it has; 0 where it has none."""
+    asked, places, folded = words(query), [], []
+    for place, char in enumerate(text):
+        for part in "".join(map(_kept, char.casefold())):
+            places.append(place)
+            folded.append(part)
+    found = [at for at in map("".join(folded).find, asked) if at >= 0]
+    return places[min(found)] if found else 0
+
+
 def pairs(word: str) -> list[str]:
     return [word[place : place + 2] for place in range(len(word) - 1)]
 

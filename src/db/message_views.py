@@ -51,7 +51,7 @@ def _people_in(rows: Iterable[Row]) -> set[UUID]:
 
 async def _reactions(reads: Repositories, message_ids: list[UUID]) -> dict[UUID, list[Reaction]]:
     named: defaultdict[UUID, dict[str, Reaction]] = defaultdict(dict)
-    for row in await reads.messages.reactions_to(message_ids):
+    for row in await reads.reactions.named_of(message_ids):
         reaction = named[row.message_id].setdefault(row.emoji, Reaction(emoji=row.emoji, count=row.count, user_ids=[]))
         reaction.user_ids.append(row.user_id)
     return {message_id: [*by_emoji.values()] for message_id, by_emoji in named.items()}

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from . import postgres
 from .failures import translated
 from .rows import Profile
+from .search_rows import vector
 from .sends import Line, Membership, Move, Place, Quote, SendTransaction, Standing, moves
 from .transactions import Publish
 from .uninterrupted import uninterrupted
@@ -53,6 +54,10 @@ _ADD = """
         UPDATE members SET read_seq = n.seq, read_ordinal = n.ordinal
         FROM unnest($6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[]) AS n(room_id, user_id, seq, ordinal)
         WHERE members.room_id = n.room_id AND members.user_id = n.user_id AND members.read_seq < n.seq
+    ), found AS (
+        INSERT INTO search_lines (message_id, room_id, seq, words)
+        SELECT id, room_id, seq, words::tsvector
+        FROM unnest($10::uuid[], $11::uuid[], $14::bigint[], $21::text[]) AS n(id, room_id, seq, words)
     )
     INSERT INTO messages (id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions,
         created_at)
@@ -85,9 +90,8 @@ class PostgresSendTransaction(SendTransaction):
         return [Quote._make((*row[:5], Profile(*row[5:]) if row[5] else None)) for row in map(tuple, rows)]
 
     async def add(self, lines: Sequence[Line]) -> None:
-        """The search index of the new lines goes in here, into the same statement or one after it."""
         rooms, cursors = moves(lines)
-        await self._driver.execute(_ADD, *_rooms(rooms), *_cursors(cursors), *_columns(lines))
+        await self._driver.execute(_ADD, *_rooms(rooms), *_cursors(cursors), *_columns(lines), _words(lines))
 
 
 class PostgresSends:
@@ -174,3 +178,7 @@ def _columns(lines: Sequence[Line]) -> Sequence[Sequence[Any]]:
         for line in lines
     )  # fmt: skip
     return [*zip(*rows, strict=True)]
+
+
+def _words(lines: Sequence[Line]) -> list[str]:
+    return [vector(line.findable) for line in lines]

@@ -1,9 +1,15 @@
-"""Lines as the search index takes them, on either database."""
+"""Lines as the search index takes them, and what is looked for in it, on either database."""
 
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from sqlalchemy import BindParameter, bindparam
+
 from . import bigrams
+from .base import UtcDateTime
+
+MAX_NUMBER = 2**63 - 1
 
 
 class Findable(NamedTuple):
@@ -14,6 +20,35 @@ class Findable(NamedTuple):
     seq: int
     sender_id: UUID
     text: str
+
+
+class Wanted(NamedTuple):
+    """What is looked for. `before`: the number of the last hit of the page before.
+
+    `kind`: of the message. `after` and `until`: when it was sent, neither included.
+    """
+
+    text: str
+    sender_id: UUID | None = None
+    kind: str | None = None
+    after: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    limit: int = 50
+
+    def sent(self) -> dict[str, Any]:
+        """What is asked of the message itself: parameters of `conditions`."""
+        asked = {"kind": self.kind, "after": self.after, "until": self.until}
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def conditions(self) -> str:
+        """SQL about a row `x` of `messages`, beginning with AND; empty if nothing is asked of it."""
+        comparisons = {"kind": "x.kind = :kind", "after": "x.created_at > :after", "until": "x.created_at < :until"}
+        return "".join(f" AND {comparisons[name]}" for name in self.sent())
+
+    def types(self) -> list[BindParameter[Any]]:
+        """How the moments among the parameters are written."""
+        return [bindparam(name, type_=UtcDateTime()) for name in self.sent() if name != "kind"]
 
 
 def tokens(line: Findable) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from .rows import Profile
+from .search_rows import Findable
 from .transactions import Transaction
 
 
@@ -74,6 +75,11 @@ class Line(NamedTuple):
     reply_to_seq: int | None
     mentions: Sequence[UUID]
     created_at: datetime
+
+    @property
+    def findable(self) -> Findable:
+        """As far as a search finds it."""
+        return Findable(self.id, self.place.room_id, self.seq, self.place.sender_id, self.text)
 
 
 class SendTransaction(Transaction, ABC):

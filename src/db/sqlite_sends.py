@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from . import sqlite_search
 from .failures import translated
 from .rows import Profile
 from .sends import Line, Membership, Place, Quote, SendTransaction, Standing, moves
@@ -68,7 +69,6 @@ class SqliteSendTransaction(SendTransaction):
         ]
 
     async def add(self, lines: Sequence[Line]) -> None:
-        """The search index of the new lines goes in here, after the lines themselves."""
         rooms, cursors = moves(lines)
         self._driver.executemany(
             _MOVE_ROOM, [(*move[:3], _moment(move.at), _moment(move.at), id.hex) for id, move in rooms.items()]
@@ -78,6 +78,8 @@ class SqliteSendTransaction(SendTransaction):
             [(to.seq, to.ordinal, room_id.hex, user_id.hex, to.seq) for (room_id, user_id), to in cursors.items()],
         )
         self._driver.executemany(_ADD, [_row(line) for line in lines])
+        for statement in sqlite_search.ADD:
+            self._driver.executemany(statement, [sqlite_search.parameters(line.findable) for line in lines])
 
     def _standing(self, place: Place) -> Standing | None:
         keys = {name: id.hex for name, id in zip(Place._fields, place, strict=True)}

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from .common import Id, Request, Seq, Timestamp, View, nfc, visible
@@ -10,6 +11,7 @@ from .people import User
 
 MAX_TEXT = 5_000
 MAX_MENTIONS = 50
+MAX_EMOJIS = 20
 
 SystemType = Literal["created", "joined", "left", "removed", "renamed", "notice_set", "notice_cleared"]
 
@@ -27,7 +29,23 @@ MessageText = Annotated[
 ]
 
 
-Emoji = Annotated[str, BeforeValidator(nfc), StringConstraints(min_length=1, max_length=32), AfterValidator(visible)]
+def _one_emoji(value: str) -> str:
+    from ..emojis import qualified  # at the first reaction rather than at every start
+
+    emoji = qualified(value)
+    if emoji is None:
+        raise PydanticCustomError("emoji", "must be one emoji")
+    return emoji
+
+
+Emoji = Annotated[
+    str,
+    BeforeValidator(nfc),
+    StringConstraints(min_length=1, max_length=32),
+    AfterValidator(_one_emoji),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 32, "examples": ["👍", "❤️"]}),
+]
+"""Exactly one, in the spelling that Unicode calls fully qualified: ❤ and ❤️ are one reaction."""
 
 
 class MessageDraft(Request):

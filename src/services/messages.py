@@ -1,12 +1,15 @@
-"""Messages: reading the history (contract §5)."""
+"""Messages: reading the history, and who has read (contract §5)."""
 
 from uuid import UUID
 
 from ..db.database import Database
 from ..db.message_views import message_views
 from ..db.rows import Row
+from ..db.views import user_view
 from ..errors import NotFound
-from ..schemas.messages import History, HistoryQuery, Message
+from ..schemas.common import Items
+from ..schemas.messages import History, HistoryQuery, Message, Receipt
+from .lines import readable
 
 
 class Messages:
@@ -28,6 +31,23 @@ class Messages:
                 rows += await reads.messages.after(room_id, position, room.first_seq, after)
             items = await message_views(reads, rows, {room_id: room.first_seq})
             return _history(items, position, room)
+
+    async def receipts(self, user_id: UUID, message_id: UUID) -> Items[Receipt]:
+        """Who but the sender has read a message, and when; the earliest first. Raises NotFound for what I may not read.
+
+        Who joined after it is not among them.
+        """
+        async with self._database.snapshot() as reads:
+            line, _ = await readable(reads, user_id, message_id)
+            receipts = [_receipt(row, line) for row in await reads.messages.readers_of(line)]
+        return Items(items=sorted(receipts, key=lambda receipt: (receipt.read_at, receipt.user.id)))
+
+
+def _receipt(reader: Row, line: Row) -> Receipt:
+    """When a reader had read: at their mark or by their own next line, whichever came first."""
+    shown = [at for at in (reader.marked_at, reader.wrote_at) if at]
+    read_at = min(shown) if shown else max(reader.known_at, line.created_at)
+    return Receipt(user=user_view(reader), read_at=read_at)
 
 
 def _position(query: HistoryQuery, room: Row) -> int:

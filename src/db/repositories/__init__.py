@@ -16,7 +16,9 @@ from .messages import Messages
 from .outbox import Outbox
 from .people import People
 from .presence import Presence
+from .reactions import Reactions
 from .rooms import Rooms
+from .search import Search
 from .sessions import Sessions
 from .users import Users
 
@@ -64,8 +66,16 @@ class Repositories:
         return Presence(self._connection)
 
     @cached_property
+    def reactions(self) -> Reactions:
+        return Reactions(self._connection)
+
+    @cached_property
     def rooms(self) -> Rooms:
         return Rooms(self._connection)
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(self._connection)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -5,13 +5,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, func, insert, or_, select
+from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Message, Reaction, Room
+from ..models import Member, Message, ReadMark, Room, User
 from ..rows import Row
-
-REACTIONS_NAMED = 100
 
 _LINES = select(*Message.__table__.columns)
 _BY_CLIENT_ID = _LINES.where(
@@ -22,25 +20,8 @@ _BY_CLIENT_ID = _LINES.where(
 _LAST_AND_PINNED = _LINES.join(Room, Room.id == Message.room_id).where(
     Room.id.in_(bindparam("room_ids", expanding=True)), Message.seq.in_((Room.last_seq, Room.notice_seq))
 )
-_RANKED = (
-    select(
-        Reaction.message_id,
-        Reaction.emoji,
-        Reaction.user_id,
-        func.row_number()
-        .over(partition_by=(Reaction.message_id, Reaction.emoji), order_by=(Reaction.created_at, Reaction.user_id))
-        .label("place"),
-        func.count().over(partition_by=(Reaction.message_id, Reaction.emoji)).label("count"),
-        func.min(Reaction.created_at).over(partition_by=(Reaction.message_id, Reaction.emoji)).label("since"),
-    )
-    .where(Reaction.message_id.in_(bindparam("message_ids", expanding=True)))
-    .subquery()
-)
-_REACTIONS = (
-    select(_RANKED)
-    .where(_RANKED.c.place <= REACTIONS_NAMED)
-    .order_by(_RANKED.c.message_id, _RANKED.c.since, _RANKED.c.emoji, _RANKED.c.place)
-)
+_ROOM_OF = select(Message.room_id).where(Message.id == bindparam("message_id"))
+_LINES_SEARCHED = 1000  # for a reader's own next line; who wrote none so soon is timed by their marks
 
 
 class Messages:
@@ -62,6 +43,10 @@ class Messages:
         """This line, if it is one of this room's."""
         line = _LINES.where(Message.id == message_id, Message.room_id == room_id)
         return (await self._connection.execute(line)).one_or_none()
+
+    async def by_ids(self, message_ids: Collection[UUID]) -> dict[UUID, Row]:
+        """These lines, by id, whoever may read them."""
+        return {row.id: row for row in await self._all(_LINES.where(Message.id.in_(message_ids)))}
 
     async def at(self, places: Collection[tuple[UUID, int]]) -> Sequence[Row]:
         """The lines with these numbers, each of a room: those that there are, in any order."""
@@ -88,11 +73,45 @@ class Messages:
         lines = _LINES.where(Message.room_id == room_id, Message.seq > seq, Message.seq >= first_seq)
         return [*await self._all(lines.order_by(Message.seq).limit(limit))]
 
-    async def reactions_to(self, message_ids: Collection[UUID]) -> Sequence[Row]:
-        """Reactions by message and emoji, the earliest emoji first: the first 100 people of each, and their `count`."""
-        if not message_ids:
-            return []
-        return (await self._connection.execute(_REACTIONS, {"message_ids": list(message_ids)})).all()
+    async def room_of(self, message_id: UUID) -> UUID | None:
+        """The room that a line is in, whoever may read it."""
+        found: UUID | None = await self._connection.scalar(_ROOM_OF, {"message_id": message_id})
+        return found
+
+    async def change(self, message_id: UUID, **values: Any) -> Row:
+        """Write these columns of a line, its room being locked; the whole line as it is then."""
+        changed = update(Message).where(Message.id == message_id).values(**values)
+        return (await self._connection.execute(changed.returning(*Message.__table__.columns))).one()
+
+    async def readers_of(self, line: Row) -> Sequence[Row]:
+        """Members but its sender who may read the line and have, with who they are, in any order.
+
+        `marked_at`: when their cursor first passed it; `wrote_at`: when they first wrote after it; either may be null.
+        `known_at`: by when they had.
+        """
+        mark = (
+            select(ReadMark.at)
+            .where(ReadMark.room_id == line.room_id, ReadMark.user_id == Member.user_id, ReadMark.seq >= line.seq)
+            .order_by(ReadMark.seq)
+            .limit(1)
+            .scalar_subquery()
+        )
+        next_lines = Message.seq.between(line.seq + 1, line.seq + _LINES_SEARCHED)
+        wrote = (
+            select(Message.sender_id, func.min(Message.created_at).label("at"))
+            .where(Message.room_id == line.room_id, next_lines)
+            .group_by(Message.sender_id)
+            .subquery()
+        )
+        readers = (
+            select(User.id, User.nickname, User.intro, User.avatar)
+            .add_columns(mark.label("marked_at"), wrote.c.at.label("wrote_at"))
+            .add_columns(func.coalesce(Member.touched_at, Member.joined_at).label("known_at"))
+            .join_from(Member, User, User.id == Member.user_id)
+            .outerjoin(wrote, wrote.c.sender_id == Member.user_id)
+            .where(Member.room_id == line.room_id, Member.first_seq <= line.seq, Member.read_seq >= line.seq)
+        )
+        return await self._all(readers.where(Member.user_id != line.sender_id) if line.sender_id else readers)
 
     async def _all(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row]:
         return (await self._connection.execute(query)).all()

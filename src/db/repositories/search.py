@@ -1,0 +1,58 @@
+"""Messages, found by their words: an index on each database, asked and changed alike."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .. import postgres_search, sqlite_search
+from ..models import Member, Message
+from ..rows import Row
+from ..search_rows import Findable, Wanted
+
+ROOMS_NAMED = 64
+"""Who is in so few rooms is searched for in these rooms; else all that matches is looked through."""
+
+
+class Search:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._index = sqlite_search if connection.dialect.name == "sqlite" else postgres_search
+
+    async def add(self, line: Findable) -> None:
+        """Have this line found. Batches of sends do so by statements of their own."""
+        await self._index.add(self._connection, line)
+
+    async def change(self, line: Row, text: str) -> None:
+        """Have a line found by `text` from now on. `line`: the row of `messages` as it was."""
+        await self._index.change(self._connection, _findable(line), text)
+
+    async def forget(self, lines: Sequence[Row]) -> None:
+        """Have lines, rows of `messages` as they were, no longer found."""
+        await self._index.forget(self._connection, [_findable(line) for line in lines])
+
+    async def forget_room(self, room_id: UUID) -> None:
+        """Have nothing of a room found, before the room itself goes."""
+        lines = select(Message).where(Message.room_id == room_id, Message.text.is_not(None))
+        await self.forget((await self._connection.execute(lines.with_only_columns(*Message.__table__.columns))).all())
+
+    async def found_by(self, user_id: UUID, wanted: Wanted, room_id: UUID | None) -> Sequence[Row]:
+        """Numbers and ids of the lines that this person may read and is looking for, one more than `wanted.limit`.
+
+        The latest first. `room_id`: only in this room.
+        """
+        room_ids = [room_id] if room_id else await self._rooms_of(user_id)
+        if not room_ids:
+            return []
+        named = room_ids if len(room_ids) <= ROOMS_NAMED else []
+        hits: Sequence[Row] = await self._index.hits(self._connection, user_id, wanted, named)
+        return hits
+
+    async def _rooms_of(self, user_id: UUID) -> Sequence[UUID]:
+        rooms = select(Member.room_id).where(Member.user_id == user_id).limit(ROOMS_NAMED + 1)
+        return (await self._connection.scalars(rooms)).all()
+
+
+def _findable(line: Row) -> Findable:
+    return Findable(line.id, line.room_id, line.seq, line.sender_id, line.text)

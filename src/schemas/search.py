@@ -1,0 +1,33 @@
+"""Searching messages (contract §5, §9)."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, StringConstraints
+
+from .common import Id, Moment, PageQuery, Timestamp, View, nfc
+from .people import User
+
+
+class MessageSearch(PageQuery):
+    """`q`: words, all of which a message has, in any order, each also as a part of a word.
+
+    `before` and `after`: when it was sent. `has`: what hangs on it.
+    """
+
+    q: Annotated[str, BeforeValidator(nfc), StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    room_id: Id | None = None
+    sender_id: Id | None = None
+    has: Literal["image", "file"] | None = None
+    before: Moment | None = None
+    after: Moment | None = None
+
+
+class Hit(View):
+    """A message that was found. `snippet`: some of its text around the first word found, plain, for people to read."""
+
+    message_id: Id
+    room_id: Id
+    seq: int
+    snippet: str
+    sender: User | None
+    created_at: Timestamp
