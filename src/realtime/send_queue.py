@@ -78,17 +78,20 @@ class SendQueue:
             self._flushing.cancel()
 
     def _keep(self, frame: Frame) -> None:
-        limits = self._limits
-        fits = self._bytes + len(frame.wire) <= limits.queue_bytes and len(self._frames) < limits.queue_frames
-        if self._frames and not fits:
+        size = self._size(frame)
+        if self._bytes + size > self._limits.queue_bytes or len(self._frames) >= self._limits.queue_frames:
             self._overflow()
             return
         self._frames.append(frame)
-        self._bytes += len(frame.wire)
+        self._bytes += size
         if self._tcp:
             self._flush_later()
         else:
             self.wake()
+
+    def _size(self, frame: Frame) -> int:
+        """What a frame counts. A large one, the answer to a `sync`, has a place even so, and leaves one for another."""
+        return min(len(frame.wire), self._limits.queue_bytes // 2)
 
     def _flush_later(self) -> None:
         if self._flushing is None:
@@ -114,6 +117,6 @@ class SendQueue:
                 break
             count, size = count + 1, size + len(frame.wire)
         chunk = b"".join(frame.wire for frame in self._frames[:count])
+        self._bytes -= sum(map(self._size, self._frames[:count]))
         del self._frames[:count]
-        self._bytes -= size
         return chunk

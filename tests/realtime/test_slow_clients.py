@@ -123,6 +123,24 @@ async def test_a_single_large_frame_is_no_overflow(stage: Stage) -> None:
     assert len(await wire.read()) > len(huge)
 
 
+async def test_around_a_large_frame_small_ones_have_room(stage: Stage) -> None:
+    poller = await stage.poller()
+    await poller.enter("anna")
+    huge = "x" * 3_000_000
+    for news in ("before", huge, "after"):
+        stage.broadcast("news", news, to="anna")
+    heard = [await poller.read() for _ in range(3)]
+    assert [json.loads(packet[len("42/chat,") :])[1] for packet in heard] == ["before", huge, "after"]
+
+
+async def test_large_frames_without_end_overflow(stage: Stage) -> None:
+    poller = await stage.poller()
+    await poller.enter("anna")
+    for _ in range(3):
+        stage.broadcast("news", "x" * 3_000_000, to="anna")
+    await stage.until_empty()
+
+
 async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_held_back(stage: Stage) -> None:
     wire = await stage.join("anna")
     stop_reading(wire)
