@@ -20,6 +20,7 @@ LOG_SECONDS = 5.0
 # refused password, a database that is not there.
 _OUTAGES = ("55P03", "57014", "40P01", "40001", "57P", "53", "08", "25P03", "28", "3D")
 _UNIQUE_VIOLATION = "23505"
+_DIED_UNDER_ASYNCPG = "InternalClientError"  # its protocol meets a connection that is just being closed
 _SQLITE_OUTAGES = ("locked", "disk i/o error", "unable to open", "is full", "readonly")
 
 _logged_at = -LOG_SECONDS
@@ -60,7 +61,7 @@ def _is_outage(error: Exception) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.OperationalError):
         return any(word in str(cause).lower() for word in _SQLITE_OUTAGES)
-    if str(getattr(cause, "sqlstate", None) or "").startswith(_OUTAGES):
+    if str(getattr(cause, "sqlstate", None) or "").startswith(_OUTAGES) or type(cause).__name__ == _DIED_UNDER_ASYNCPG:
         return True
     return isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 

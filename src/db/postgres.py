@@ -82,7 +82,7 @@ class Reader:
     async def _ask_twice(self, sql: str, values: Sequence[Any]) -> list[Any]:
         try:
             return await self._ask(sql, values)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError):
             self._forget()
         try:
             return await self._ask(sql, values)

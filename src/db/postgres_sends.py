@@ -118,8 +118,9 @@ class PostgresSends:
                 if transaction.announced:
                     self._publish(transaction.announced)
             except BaseException as error:
+                lost = isinstance(error, Exception) and self._connection is not None and self._driver.is_closed()
                 await uninterrupted(self._let_go(error))
-                if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError):
+                if lost:  # whatever asyncpg calls it
                     raise ConnectionError from error
                 raise
 
@@ -143,7 +144,7 @@ class PostgresSends:
         """ROLLBACK after a refusal; a connection of which we do not know how it stands is not used again."""
         healthy = self._connection is not None and not self._driver.is_closed()
         if healthy and isinstance(error, Exception) and not isinstance(error, OSError):
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with contextlib.suppress(Exception):
                 await self._driver.execute("ROLLBACK")
                 return
         await self._drop()

@@ -40,11 +40,6 @@ _NEW_ROSTER_OF_PAIR = (
     .where(Room.low_id == bindparam("low"), Room.high_id == bindparam("high"))
     .values(roster=Room.roster + 1)
 )
-_NEW_ROSTER_OF_PAIR = (
-    update(Room)
-    .where(Room.low_id == bindparam("low"), Room.high_id == bindparam("high"))
-    .values(roster=Room.roster + 1)
-)
 
 
 class Rooms:
@@ -128,11 +123,6 @@ class Rooms:
     async def change_roster(self, room_id: UUID) -> None:
         """Say that who may write or who hears has changed: what was remembered of the members holds no longer."""
         await self._connection.execute(_NEW_ROSTER, {"the_room": room_id})
-
-    async def change_roster_of_pair(self, pair: Collection[UUID]) -> None:
-        """The same for the direct room of these two, if they have one."""
-        low_id, high_id = sorted(pair)
-        await self._connection.execute(_NEW_ROSTER_OF_PAIR, {"low": low_id, "high": high_id})
 
     async def change_roster_of_pair(self, pair: Collection[UUID]) -> None:
         """The same for the direct room of these two, if they have one."""
