@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -23,7 +24,7 @@ from ..events import (
     UnreadChanged,
     UserChanged,
 )
-from ..realtime.connections import Connections
+from ..realtime.connections import Connections, Letter
 from ..realtime.packets import event_frame
 from ..schemas.messages import Message
 from ..schemas.people import FriendChange, PresenceChange, User
@@ -123,22 +124,45 @@ GREETINGS = (
 
 
 class Broadcast:
-    """Listens on the bus and sends: each event is encoded once, for however many sockets."""
+    """Listens on the bus and sends: each event is encoded once, for however many sockets.
+
+    Lines that a transaction stored in one room for the same people go out together; within a room nothing overtakes.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def __call__(self, events: Sequence[Event]) -> None:
+        lines: dict[UUID, list[MessageSent]] = {}  # of each room, for one audience
         for event in events:
+            if isinstance(event, MessageSent):
+                waiting = lines.setdefault(event.message.room_id, [])
+                if waiting and waiting[0].audience is not event.audience:
+                    self._send_together(waiting)
+                    waiting.clear()
+                waiting.append(event)
+                continue
+            self._send_all(lines)
             if isinstance(event, SessionsEnded):
                 for session_id in event.session_ids:
                     self._connections.close_session(session_id)
             else:
-                self._send(event)
+                self._send_together([event])
+        self._send_all(lines)
 
-    def _send(self, event: Any) -> None:
-        outgoing = OUTGOING[type(event)]
-        json = outgoing.payload(event).model_dump_json().encode()
-        frame = event_frame(outgoing.namespace, outgoing.name, json)
-        origin = getattr(event, "origin", None)
-        self._connections.send(event.audience, outgoing.namespace, frame, except_connection=origin)
+    def _send_all(self, lines: dict[UUID, list[MessageSent]]) -> None:
+        for waiting in lines.values():
+            self._send_together(waiting)
+        lines.clear()
+
+    def _send_together(self, events: Sequence[Any]) -> None:
+        """Send events of one kind and one audience."""
+        outgoing = OUTGOING[type(events[0])]
+        letters = [_letter(outgoing, event) for event in events]
+        self._connections.send(events[0].audience, outgoing.namespace, letters)
+
+
+def _letter(outgoing: Outgoing, event: Any) -> Letter:
+    view = outgoing.payload(event)
+    frame = event_frame(outgoing.namespace, outgoing.name, view.__pydantic_serializer__.to_json(view))
+    return Letter(frame, getattr(event, "origin", None))

@@ -2,13 +2,13 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from ..errors import Unauthorized
 from ..viewer import Viewer
-from .frames import Frame
+from .frames import Frame, Joined
 from .packets import disconnect_frame, event_frame
 from .transport import Transport
 
@@ -105,6 +105,13 @@ class Connection:
             self.deliver(EXPIRY_NAMESPACE, event_frame(EXPIRY_NAMESPACE, "session_expiring", left))
 
 
+class Letter(NamedTuple):
+    """A frame for many. `origin`: the connection that does not get it, because it has the acknowledgement."""
+
+    frame: Frame
+    origin: str | None = None
+
+
 class Connections:
     """All signed-in connections of this process."""
 
@@ -127,14 +134,19 @@ class Connections:
         """Sessions that have a connection here; ask the database now and then which of them still live."""
         return frozenset(self._of_session)
 
-    def send(
-        self, user_ids: Iterable[UUID], namespace: str, frame: Frame, except_connection: str | None = None
-    ) -> None:
-        """Send one frame to every connection of these people that has `namespace` open, but to the one named."""
+    def send(self, user_ids: Iterable[UUID], namespace: str, letters: Sequence[Letter]) -> None:
+        """Send frames, in their order, to every connection of these people that has `namespace` open.
+
+        What goes to everybody is joined once, so that many frames cost each client one write.
+        """
+        everything = letters[0].frame if len(letters) == 1 else Joined([letter.frame for letter in letters])
+        origins = {letter.origin for letter in letters} - {None}
         for user_id in user_ids:
             for connection in self._of_user.get(user_id, ()):
-                if connection.id != except_connection:
-                    connection.deliver(namespace, frame)
+                if connection.id not in origins:
+                    connection.deliver(namespace, everything)
+                elif rest := [letter.frame for letter in letters if letter.origin != connection.id]:
+                    connection.deliver(namespace, Joined(rest))
 
     def close_session(self, session_id: UUID) -> None:
         """The session has ended: so do its connections, also one that is just being admitted."""

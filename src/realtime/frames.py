@@ -1,8 +1,10 @@
 """What goes out: an Engine.IO packet with its WebSocket header, made once for all who get it."""
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
+SEPARATOR: Final = "\x1e"
 _FIN_TEXT: Final = 0x81
 _SHORT: Final = Struct("!BB").pack
 _MEDIUM: Final = Struct("!BBH").pack
@@ -28,6 +30,19 @@ class Frame:
     def encode(self, b64: bool = False) -> str:
         """The packet as a long-polling response carries it (called by engineio's Payload)."""
         return self.wire[self._header :].decode()
+
+
+class Joined(Frame):
+    """Several frames that go to the same clients one after the other: written as one, polled as so many packets."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._frames = tuple(frames)
+        self.wire = b"".join([frame.wire for frame in frames])
+
+    def encode(self, b64: bool = False) -> str:
+        return SEPARATOR.join(frame.encode() for frame in self._frames)
 
 
 PING: Final = Frame(b"2")

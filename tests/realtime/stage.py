@@ -14,7 +14,7 @@ from aiohttp import web
 from src.clock import now
 from src.controllers.socket_edge import Caller, SocketEdge, on
 from src.errors import TokenExpired, Unauthorized
-from src.realtime.connections import Connections
+from src.realtime.connections import Connections, Letter
 from src.realtime.limits import UNCAPPED, Limits
 from src.realtime.packets import event_frame
 from src.realtime.server import RealtimeServer
@@ -173,7 +173,7 @@ class Stage:
 
     def broadcast(self, name: str, text: str, namespace: str = "/chat", *, to: str = "anna") -> None:
         frame = event_frame(namespace, name, json.dumps(text).encode())
-        self.connections.send([person(to)], namespace, frame)
+        self.connections.send([person(to)], namespace, [Letter(frame)])
 
     @property
     def open_transports(self) -> int:

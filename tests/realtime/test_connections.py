@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from src.realtime.connections import Connections
+from src.realtime.connections import Connections, Letter
 from src.realtime.limits import Limits
 from src.realtime.packets import event_frame
 
@@ -71,13 +71,28 @@ async def test_a_broadcast_reaches_every_connection_of_its_people_but_the_one_na
     boris, mallory = await stage.join("boris"), await stage.join("mallory")
     origin = stage.connections.of_user(person("anna"))[0]
     frame_to = [person("anna"), person("boris")]
-    stage.connections.send(frame_to, "/chat", event_frame("/chat", "news", b'"hello"'), origin.id)
+    stage.connections.send(frame_to, "/chat", [Letter(event_frame("/chat", "news", b'"hello"'), origin.id)])
     stage.broadcast("last", "anna")
     stage.broadcast("last", "mallory", to="mallory")
     assert await second.read() == '42/chat,["news","hello"]'
     assert await boris.read() == '42/chat,["news","hello"]'
     assert await first.read() == '42/chat,["last","anna"]'
     assert await mallory.read() == '42/chat,["last","mallory"]'
+
+
+async def test_frames_for_the_same_people_are_joined_and_each_origin_gets_the_others(stage: Stage) -> None:
+    first, second = await stage.join("anna/1"), await stage.join("anna/2")
+    poller = await stage.poller()
+    await poller.enter("anna/3")
+    one, other, _ = stage.connections.of_user(person("anna"))
+    news = [event_frame("/chat", "news", b"%d" % number) for number in range(3)]
+    origins = one.id, None, other.id
+    letters = [Letter(frame, origin) for frame, origin in zip(news, origins, strict=True)]
+    stage.connections.send([person("anna")], "/chat", letters)
+    said = [f'42/chat,["news",{number}]' for number in range(3)]
+    assert [await first.read() for _ in range(2)] == said[1:]
+    assert [await second.read() for _ in range(2)] == said[:2]
+    assert [await poller.read() for _ in range(3)] == said
 
 
 async def test_a_namespace_that_is_not_open_hears_nothing(stage: Stage) -> None:
