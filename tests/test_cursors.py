@@ -141,6 +141,7 @@ async def test_many_devices_read_while_many_write_and_the_end_is_right(
     assert await read(boris, room_id, 1000) == (23, 0, 0)
     await say(anna, room_id)
     assert (await boris.get(f"/rooms/{room_id}"))["me"]["unread_count"] == 1
+    assert await read(boris, room_id, 1000) == (24, 0, 0)
     moved = [seq for (seq,) in await marks(service)]
     assert moved == sorted(set(moved))
     while await listening.heard("room_read") != {"room_id": room_id, "user_id": boris.id, "read_seq": moved[-1]}:

@@ -5,7 +5,6 @@ from uuid import UUID
 from ..clock import now
 from ..db.database import Database
 from ..db.repositories import Repositories
-from ..db.rows import Row
 from ..errors import NotFound
 from ..events import RoomWasRead
 from ..schemas.realtime import ReadState
@@ -22,10 +21,11 @@ class Cursors:
         A cursor that moves is announced to the room. Raises NotFound for who is not in it.
         """
         async with self._database.single_read() as reads:
-            mine = await _joined(reads, user_id, room_id)
-        seq = min(seq, mine.last_seq)
-        if seq <= mine.read_seq:
-            async with self._database.snapshot() as reads:
+            mine = await reads.rooms.joined_by(user_id, room_id)
+            if mine is None:
+                raise NotFound
+            seq = min(seq, mine.last_seq)
+            if seq <= mine.read_seq:
                 return await _state(reads, user_id, room_id)
         async with self._database.transaction() as tx:
             if await tx.cursors.move(room_id, user_id, seq, now()):
@@ -34,17 +34,8 @@ class Cursors:
             return await _state(tx, user_id, room_id)
 
 
-async def _joined(reads: Repositories, user_id: UUID, room_id: UUID) -> Row:
-    mine = await reads.rooms.joined_by(user_id, room_id)
-    if mine is None:
-        raise NotFound
-    return mine
-
-
 async def _state(reads: Repositories, user_id: UUID, room_id: UUID) -> ReadState:
-    mine = await _joined(reads, user_id, room_id)
-    return ReadState(
-        read_seq=mine.read_seq,
-        unread_count=mine.last_ordinal - mine.read_ordinal,
-        unread_total=await reads.rooms.unread_total(user_id),
-    )
+    row = await reads.cursors.state_of(user_id, room_id)
+    if row is None:
+        raise NotFound
+    return ReadState(read_seq=row.read_seq, unread_count=row.unread_count, unread_total=row.unread_total)

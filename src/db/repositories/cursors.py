@@ -56,6 +56,18 @@ _LINES = (
     .order_by(Message.room_id, Message.rev)
 )
 _UNREAD = Room.last_ordinal - Member.read_ordinal
+_OVER_ALL = (
+    select(func.coalesce(func.sum(Room.last_ordinal - _ME.read_ordinal), 0))
+    .select_from(_ME)
+    .join(Room, Room.id == _ME.room_id)
+    .where(_ME.user_id == bindparam("user_id"), _ME.listed_at.is_not(None))
+    .scalar_subquery()
+)
+_STATE = (
+    select(Member.read_seq, _UNREAD.label("unread_count"), _OVER_ALL.label("unread_total"))
+    .join(Room, Room.id == Member.room_id)
+    .where(Member.room_id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
+)
 
 
 class Unread(NamedTuple):
@@ -86,6 +98,10 @@ class Cursors:
             mark = {"room_id": room_id, "user_id": user_id, "seq": seq, "at": at}
             await self._connection.execute(insert(ReadMark), mark)
         return moved
+
+    async def state_of(self, user_id: UUID, room_id: UUID) -> Row | None:
+        """A member's `read_seq`, `unread_count` and, over all rooms in their list, `unread_total`: of one moment."""
+        return (await self._connection.execute(_STATE, {"room_id": room_id, "user_id": user_id})).one_or_none()
 
     async def unread_of(self, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Unread]:
         """For each (person, room): how much is unread. A room that is not in their list has nothing unread."""
