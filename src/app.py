@@ -73,6 +73,7 @@ CONTROLLERS = (
     BlocksController,
     RoomsController,
     MessagesController,
+    SearchController,
     CursorsController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)

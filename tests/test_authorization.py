@@ -32,6 +32,7 @@ class Stage:
     ivan: Person
     mallory: Person
     room: str = ""
+    line: str = ""
     session: str = ""
 
     @property
@@ -96,6 +97,15 @@ SIGNED_IN = {
     ("GET", "/rooms/{room_id}"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/rooms/{room_id}/messages"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/messages"): Expected(owner=201, friend=201, blocked=404, stranger=404, body=message),
+    ("PATCH", "/messages/{message_id}"): Expected(
+        owner=200, friend=403, blocked=404, stranger=404, body=lambda _: {"text": "hello again"}
+    ),
+    ("DELETE", "/messages/{message_id}"): Expected(owner=200, friend=403, blocked=404, stranger=404),
+    ("PUT", "/messages/{message_id}/reactions/{emoji}"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("DELETE", "/messages/{message_id}/reactions/{emoji}"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("GET", "/messages/{message_id}/reactions"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("GET", "/messages/{message_id}/receipts"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("GET", "/search/messages"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/read"): Expected(
         owner=200, friend=200, blocked=404, stranger=404, body=lambda _: {"seq": 1}
     ),
@@ -117,6 +127,18 @@ EVENTS_EXPECTED = {
     ("/chat", "send_message"): (
         {"owner": "", "friend": "", "blocked": "not_found", "stranger": "not_found"},
         lambda stage, person: {"room_id": stage.room, **message(stage)},
+    ),
+    ("/chat", "edit_message"): (
+        {"owner": "", "friend": "forbidden", "blocked": "not_found", "stranger": "not_found"},
+        lambda stage, person: {"message_id": stage.line, "text": "hello again"},
+    ),
+    ("/chat", "delete_message"): (
+        {"owner": "", "friend": "forbidden", "blocked": "not_found", "stranger": "not_found"},
+        lambda stage, person: {"message_id": stage.line},
+    ),
+    ("/chat", "react_to_message"): (
+        {"owner": "", "friend": "", "blocked": "not_found", "stranger": "not_found"},
+        lambda stage, person: {"message_id": stage.line, "emoji": "👍", "on": True},
     ),
     ("/chat", "mark_read"): (
         {"owner": "", "friend": "", "blocked": "not_found", "stranger": "not_found"},
@@ -144,12 +166,15 @@ async def stage(cast: Cast) -> Stage:
     await cast.befriend(made.anna, made.boris)
     await made.anna.put(f"/blocks/{made.ivan.id}", expect=204)
     made.room = (await made.anna.post("/rooms", {"kind": "direct", "user_id": made.boris.id}))["id"]
+    made.line = (await made.anna.post(f"/rooms/{made.room}/messages", message(made)))["message"]["id"]
     made.session = (await made.anna.get("/auth/sessions"))["items"][0]["id"]
     return made
 
 
 def path_of(route: Route, stage: Stage) -> str:
-    return route.path.format(user_id=stage.anna.id, room_id=stage.room, session_id=stage.session)
+    ids = {"user_id": stage.anna.id, "room_id": stage.room, "message_id": stage.line, "session_id": stage.session}
+    query = f"?q=hello&room_id={stage.room}" if route.path == "/search/messages" else ""
+    return route.path.format(**ids, emoji="👍") + query
 
 
 def test_every_route_and_event_is_listed() -> None:
