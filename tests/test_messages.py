@@ -197,6 +197,7 @@ async def test_nobody_writes_to_a_deleted_account(service: Service, anna: Person
     sent = await send(boris, room_id, "goodbye")
     async with service.parts.database.transaction() as tx:  # deletion itself comes with a later issue
         await tx.people.change(UUID(boris.id), {"deleted_at": now(), "nickname": None})
+        await tx.rooms.change_roster(UUID(room_id))
     answer = await anna.raw("POST", f"/rooms/{room_id}/messages", {"client_id": str(uuid4()), "text": "still there?"})
     assert (answer.status, answer.json["code"]) == (410, "gone")
     (kept,) = (await anna.get(f"/rooms/{room_id}/messages"))["items"]
