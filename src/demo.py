@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
+from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from rich.console import Console
@@ -11,46 +11,20 @@ from rich.progress import Progress
 from rich.table import Table
 
 from .app import Parts, build
+from .clock import set_back
 from .config import Settings
 from .db import migrate
+from .demo_talks import ASKED, FRIENDS, PEOPLE, TALKS, Line, Talk
 from .errors import Conflict, EmailTaken
 from .schemas.auth import Login, Register
-from .schemas.messages import MessageDraft
+from .schemas.messages import Message, MessageDraft
+from .schemas.rooms import GroupDraft, RoomPatch, RoomsQuery
 from .viewer import ClientInfo
 
 PASSWORD = "demo-chatty-2026"  # noqa: S105 - shown to whoever runs the demo
+MINUTES_APART = timedelta(minutes=4)
+END = 2**53 - 1
 HERE = ClientInfo(address="127.0.0.1", user_agent="chatty demo")
-
-PEOPLE = (
-    ("hong", "홍길동"),
-    ("kim", "김서연"),
-    ("lee", "이도윤"),
-    ("park", "박하은"),
-    ("choi", "최지우"),
-    ("anna", "Anna Berg"),
-    ("boris", "Boris Novak"),
-    ("claire", "Claire Dubois"),
-)
-TALKS = {
-    ("hong", "kim"): (
-        "오늘 점심 뭐 먹을까요?",
-        "김치찌개 어때요? 회사 앞에 새로 생긴 집이 맛있대요 🙂",
-        "좋아요! 12시에 로비에서 봐요.",
-        "네, 이따 봬요~",
-    ),
-    ("lee", "park"): ("회의 자료 올려 두었어요.", "확인했습니다. 3쪽 숫자만 다시 봐 주세요.", "앗, 바로 고칠게요!"),
-    ("anna", "boris"): (
-        "Did the release go out?",
-        "Ten minutes ago. Nothing on fire so far.",
-        "Then let's have lunch before something is.",
-    ),
-    ("hong", "anna"): (
-        "안녕하세요, 길동입니다. 반갑습니다!",
-        "Hi! My Korean is slow: 반갑습니다 👋",
-        "아주 잘하시는데요?",
-    ),
-}
-ASKED = (("choi", "hong"), ("claire", "hong"))
 
 
 def fill(settings: Settings) -> None:
@@ -67,10 +41,11 @@ async def _fill(settings: Settings) -> None:
     parts = build(settings)
     try:
         with Progress() as progress:
-            steps = len(PEOPLE) + len(PEOPLE) - 1 + len(TALKS) + len(ASKED)
+            steps = len(PEOPLE) + len(FRIENDS) + len(TALKS) + len(ASKED)
             task = progress.add_task("Inviting people", total=steps)
             await Demo(parts, lambda: progress.advance(task)).run()
     finally:
+        await parts.sending.close()
         await parts.database.close()
 
 
@@ -84,11 +59,12 @@ class Demo:
         for name, nickname in PEOPLE:
             self._ids[name] = await self._join(name, nickname)
             self._step()
-        for one, other in pairwise(name for name, _ in PEOPLE):
-            await self._befriend(one, other)
+        for one, other in FRIENDS:
+            await _unless_done(self._parts.friends.request(self._ids[one], self._ids[other]))
+            await _unless_done(self._parts.friends.request(self._ids[other], self._ids[one]))  # the second makes it one
             self._step()
-        for pair, lines in TALKS.items():
-            await self._talk(pair, lines)
+        for talk in TALKS:
+            await self._talk(talk)
             self._step()
         for one, other in ASKED:
             await _unless_done(self._parts.friends.request(self._ids[one], self._ids[other]))
@@ -102,18 +78,46 @@ class Demo:
             started = await self._parts.accounts.login(Login(email=_email(name), password=PASSWORD), HERE)
         return started.session.user.id
 
-    async def _befriend(self, one: str, other: str) -> None:
-        """Both ask: whoever comes second makes it a friendship."""
-        await _unless_done(self._parts.friends.request(self._ids[one], self._ids[other]))
-        await _unless_done(self._parts.friends.request(self._ids[other], self._ids[one]))
+    async def _talk(self, talk: Talk) -> None:
+        with set_back(talk.ago):
+            room_id = await self._room(talk)
+        said: list[Message] = []
+        for place, line in enumerate(talk.lines):
+            with set_back(talk.ago - (place + 1) * MINUTES_APART):
+                said.append(await self._say(talk, room_id, place, line, said))
+        with set_back(talk.ago - (len(talk.lines) + 1) * MINUTES_APART):
+            await self._end(talk, room_id, said)
 
-    async def _talk(self, pair: tuple[str, str], lines: tuple[str, ...]) -> None:
-        room, _ = await self._parts.rooms.open_direct(*(self._ids[name] for name in pair))
-        for number, text in enumerate(lines):
-            author = self._ids[pair[number % 2]]
-            # A client_id made of the place of the line: a second run replays, and stores nothing.
-            draft = MessageDraft(client_id=uuid5(NAMESPACE_URL, f"chatty-demo/{pair}/{number}"), text=text)
-            await self._parts.sending.send(author, room.id, draft)
+    async def _end(self, talk: Talk, room_id: UUID, said: list[Message]) -> None:
+        if talk.notice is not None:
+            patch = RoomPatch(notice_id=said[talk.notice].id)
+            await self._parts.rooms.change(self._ids[talk.members[0]], room_id, patch)
+        for name in talk.read_by:
+            await self._parts.cursors.mark_read(self._ids[name], room_id, END)
+
+    async def _room(self, talk: Talk) -> UUID:
+        """The room of a talk: the pair's one, or the group of these people that there is already."""
+        first, *others = (self._ids[name] for name in talk.members)
+        if talk.direct:
+            return (await self._parts.rooms.open_direct(first, others[0]))[0].id
+        for room in (await self._parts.rooms.find(first, RoomsQuery())).items:
+            if room.kind == "group" and {member.user.id for member in room.members} == {first, *others}:
+                return room.id
+        return (await self._parts.groups.make(first, GroupDraft(kind="group", name=talk.name, member_ids=others))).id
+
+    async def _say(self, talk: Talk, room_id: UUID, place: int, line: Line, said: list[Message]) -> Message:
+        # A client_id made of the place of the line: a second run replays, and stores nothing.
+        client_id = uuid5(NAMESPACE_URL, f"chatty-demo/{talk.members}/{place}")
+        draft = MessageDraft(
+            client_id=client_id,
+            text=line.text,
+            reply_to=None if line.reply_to is None else said[line.reply_to].id,
+            mentions=[self._ids[name] for name in line.mentions],
+        )
+        message = (await self._parts.sending.send(self._ids[line.author], room_id, draft)).message
+        for name, emoji in line.reactions:
+            await self._parts.reactions.react(self._ids[name], message.id, emoji, on=True)
+        return message
 
 
 async def _unless_done(work: Awaitable[object]) -> None:

@@ -144,8 +144,12 @@ async def test_demo_makes_people_who_can_log_in_and_repeats_nothing(operator: Op
         kim = next(person for person in friends["items"] if person["nickname"] == "김서연")
         body = {"kind": "direct", "user_id": kim["id"]}
         room = await (await http.post(f"{operator.url}/api/v1/rooms", json=body, headers=headers)).json()
+        rooms = (await (await http.get(f"{operator.url}/api/v1/rooms", headers=headers)).json())["items"]
     assert len(people["items"]) == 7
     assert room["last_seq"] == 4
+    assert [each["display_name"] for each in rooms] == ["Anna Berg", "김서연", "김서연, 이도윤", "발표 준비"]
+    assert [each["me"]["unread_count"] for each in rooms] == [0, 0, 2, 0]
+    assert rooms[-1]["notice"]["text"].startswith("회의실 예약했습니다")
 
 
 @pytest.mark.parametrize(
