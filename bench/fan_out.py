@@ -34,9 +34,11 @@ class Listener(Wire):
 
 async def measure(served: Served, name: str, room: Room, seconds: float, talkers: int) -> Load:
     kinds = [Wire if place < talkers else Listener for place in range(len(room.tokens))]
-    wires = [await kind.open(served.port, token) for kind, token in zip(kinds, room.tokens, strict=True)]
-    talking = [Pair(room, wire, wire) for wire in wires[:talkers]]
+    wires: list[Wire] = []
     beating = asyncio.create_task(_beat(wires))
+    for kind, token in zip(kinds, room.tokens, strict=True):
+        wires.append(await kind.open(served.port, token))
+    talking = [Pair(room, wire, wire) for wire in wires[:talkers]]
     await closed_loop(talking, min(2, seconds))
     await _settled(wires)
     for pair in talking:
@@ -59,7 +61,7 @@ async def measure(served: Served, name: str, room: Room, seconds: float, talkers
 async def _beat(listeners: Sequence[Wire]) -> None:
     """They do not look for pings, so they answer before they are asked."""
     while True:
-        await asyncio.sleep(8)
+        await asyncio.sleep(5)
         for each in listeners:
             each.transport.write(PONG)
 
