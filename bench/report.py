@@ -39,13 +39,13 @@ class Meter:
 
 
 def show(title: str, unit: str, loads: Sequence[Load]) -> None:
-    """Print a table; ratios are to the first row."""
-    print(
-        f"\n{title}\n\n| | {unit} | ratio | p50 / p99 ms | server CPU, µs of it each | load CPU |\n|---|---|---|---|---|---|"
-    )
+    """Print a table; ratios are to the first row. The last but one column: what each costs the server."""
+    print(f"\n{title}\n\n| | {unit} | ratio | p50 / p99 ms | server CPU | µs of it each | load CPU |")
+    print("|---|---|---|---|---|---|---|")
     first = loads[0].per_second
     for load in loads:
+        each = load.server_cpu / load.per_second * 1e6
         print(
-            f"| {load.server} | {load.per_second:,.0f} | {load.per_second / first:.2f} "
-            f"| {load.p50:.1f} / {load.p99:.1f} | {load.server_cpu:.0%}, {load.server_cpu / load.per_second * 1e6:.1f} | {load.client_cpu:.0%} |"
+            f"| {load.server} | {load.per_second:,.0f} | {load.per_second / first:.2f} | {load.p50:.1f} / {load.p99:.1f} "
+            f"| {load.server_cpu:.0%} | {each:.1f} | {load.client_cpu:.0%} |"
         )
