@@ -14,6 +14,7 @@ from src.errors import Unavailable
 from src.events import PresenceChanged
 from src.schemas.common import PageQuery
 from src.schemas.people import Friend
+from src.services.leaving import Leaving
 from src.services.presence import Presence
 from src.services.rooms import Rooms
 
@@ -210,6 +211,16 @@ class TestAudience:
         anna, boris = await house.join("Anna"), await house.join("Boris")
         await self.conversation(house, anna, boris, begun=True)
         assert await self.listen(house, anna, boris) == [(True, None)]
+
+    @pytest.mark.parametrize("leaver", [0, 1])
+    async def test_after_one_has_left_the_conversation_neither_hears(self, house: House, leaver: int) -> None:
+        pair = await house.join("Anna"), await house.join("Boris")
+        room, _ = await Rooms(house.database).open_direct(*pair)
+        async with house.database.transaction() as tx:
+            await tx.rooms.list_for(room.id, pair, now())
+        await Leaving(house.database).leave(pair[leaver], room.id)
+        for person, hearer in (pair, pair[::-1]):
+            assert await self.listen(house, person, hearer) == []
 
     async def test_opening_a_room_with_somebody_does_not_show_when_they_come(self, house: House) -> None:
         anna, mallory = await house.join("Anna"), await house.join("Mallory")

@@ -25,7 +25,7 @@ AT_MOST = 200
 """So many lines a room come at once of those that a device has missed."""
 OVERLAP = timedelta(seconds=30)
 """By so much nodes' clocks may differ, and a COMMIT follow the moment that it writes down."""
-_LINES_AT_ONCE = 2_000
+_LINES_AT_ONCE = 500
 
 
 class _Wanted(NamedTuple):
