@@ -74,7 +74,7 @@ async def hits(connection: AsyncConnection, user_id: UUID, wanted: Wanted, room_
     if len(rows) > wanted.limit:
         return rows
     given["asked"] = match(wanted.text, room_ids, wanted.sender_id)
-    return (await connection.execute(_indexed(wanted), given | wanted.sent())).all()
+    return (await connection.execute(indexed(wanted), given | wanted.sent())).all()
 
 
 def _newest(wanted: Wanted, one_room: bool) -> TextualSelect:
@@ -85,7 +85,7 @@ def _newest(wanted: Wanted, one_room: bool) -> TextualSelect:
     return _statement(wanted, lines, "l.number", ("me", "room") if one_room else ("me",))
 
 
-def _indexed(wanted: Wanted) -> TextualSelect:
+def indexed(wanted: Wanted) -> TextualSelect:
     # + 0: not by the primary key, which would look through everything for a rare word.
     return _statement(wanted, "search_lines", "l.number + 0", ("me",))
 

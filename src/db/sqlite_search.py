@@ -64,10 +64,10 @@ async def hits(connection: AsyncConnection, user_id: UUID, wanted: Wanted, room_
         "before": wanted.before or MAX_NUMBER,
         "limit": wanted.limit + 1,
     }
-    return (await connection.execute(_found(wanted), given | wanted.sent())).all()
+    return (await connection.execute(statement(wanted), given | wanted.sent())).all()
 
 
-def _found(wanted: Wanted) -> TextualSelect:
+def statement(wanted: Wanted) -> TextualSelect:
     of_messages = "CROSS JOIN messages x ON x.id = l.message_id" if wanted.sent() else ""
     found = text(
         f"""

@@ -56,6 +56,7 @@ async def _part(tx: Transaction, room: Row, member_id: UUID, role: str, *, quiet
     tx.announce(RoomLeft(frozenset({member_id}), RoomRemoved(room_id=room.id)))
     left = await tx.members.count(room.id)
     if not left:
+        await tx.search.forget_room(room.id)
         await tx.rooms.remove(room.id)
         return
     changed: dict[str, Any] = {"member_count": left, "left": [member_id]}

@@ -25,8 +25,6 @@ class Search:
         Raises NotFound for a room of others, Invalid for a cursor that was not given out.
         """
         position = cursors.decode(query.cursor, int)
-        if not bigrams.words(query.q):
-            return Page(items=[])
         wanted = Wanted(
             text=query.q, sender_id=query.sender_id, kind=query.has, after=query.after, until=query.before,
             before=int(str(position[0])) if position else None, limit=query.limit,
@@ -34,6 +32,8 @@ class Search:
         async with self._database.snapshot() as reads:
             if query.room_id and await reads.rooms.joined_by(user_id, query.room_id) is None:
                 raise NotFound
+            if not bigrams.words(query.q):
+                return Page(items=[])
             found = await reads.search.found_by(user_id, wanted, query.room_id)
             found, following = cursors.cut(found, query.limit, lambda row: (row.number,))
             lines = await reads.messages.by_ids([each.message_id for each in found])
