@@ -35,6 +35,7 @@ class Served:
     pid: int
     started_in: float
     database_url: str = ""
+    data: Path = Path()
 
     @property
     def rss_kib(self) -> int:
@@ -69,7 +70,7 @@ def serving(command: list[str], data: Path, database_url: str = "") -> Iterator[
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run([*command, "migrate"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     with _running([*command, "serve"], port, environment) as served:
-        yield replace(served, database_url=database_url)
+        yield replace(served, database_url=database_url, data=data)
 
 
 @contextlib.contextmanager

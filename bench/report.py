@@ -44,8 +44,8 @@ def show(title: str, unit: str, loads: Sequence[Load]) -> None:
     print("|---|---|---|---|---|---|---|")
     first = loads[0].per_second
     for load in loads:
-        each = load.server_cpu / load.per_second * 1e6
+        rate, each = load.per_second, load.server_cpu / load.per_second * 1e6
         print(
-            f"| {load.server} | {load.per_second:,.0f} | {load.per_second / first:.2f} | {load.p50:.1f} / {load.p99:.1f} "
+            f"| {load.server} | {rate:,.0f} | {rate / first:.2f} | {load.p50:.1f} / {load.p99:.1f} "
             f"| {load.server_cpu:.0%} | {each:.1f} | {load.client_cpu:.0%} |"
         )
