@@ -1,11 +1,16 @@
 """Searching messages (contract §5, §9)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, StringConstraints
 
 from .common import Id, Moment, PageQuery, Timestamp, View, nfc
 from .people import User
+
+
+def _trimmed(value: Any) -> Any:
+    value = nfc(value)
+    return value.strip() if isinstance(value, str) else value
 
 
 class MessageSearch(PageQuery):
@@ -14,7 +19,7 @@ class MessageSearch(PageQuery):
     `before` and `after`: when it was sent. `has`: what hangs on it.
     """
 
-    q: Annotated[str, BeforeValidator(nfc), StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    q: Annotated[str, BeforeValidator(_trimmed), StringConstraints(min_length=1, max_length=100)]
     room_id: Id | None = None
     sender_id: Id | None = None
     has: Literal["image", "file"] | None = None
