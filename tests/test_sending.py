@@ -8,6 +8,7 @@ import pytest
 from src.clock import now
 from src.db.ids import new_id
 from src.db.sends import Membership
+from src.schemas.messages import Message, Sent
 from src.services.audiences import Audiences
 
 from .cast import Cast, Person, Service, Socket, draft
@@ -186,6 +187,27 @@ class TestASend:
         assert await refused(anna, room_id) == (403, "blocked")
         await boris.delete(f"/blocks/{anna.id}")
         await send(anna, room_id, "again")
+
+
+class TestAMessage:
+    def test_is_encoded_once_as_pydantic_would_and_a_copy_anew(self) -> None:
+        message = Message(
+            id=new_id(),
+            room_id=new_id(),
+            seq=1,
+            rev=1,
+            kind="text",
+            sender=None,
+            text="안녕",
+            client_id=None,
+            created_at=now(),
+        )
+        for view in (message, Sent(message=message, replayed=True), Sent(message=message, replayed=False)):
+            assert view.encoded() == view.model_dump_json().encode()
+        assert message.encoded() is message.encoded()
+        for deep in (False, True):
+            copied = message.model_copy(update={"text": "changed"}, deep=deep)
+            assert copied.encoded() == copied.model_dump_json().encode() != message.encoded()
 
 
 class TestAudiences:

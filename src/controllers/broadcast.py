@@ -26,6 +26,7 @@ from ..events import (
 )
 from ..realtime.connections import Connections, Letter
 from ..realtime.packets import event_frame
+from ..schemas.common import View
 from ..schemas.messages import Message
 from ..schemas.people import FriendChange, PresenceChange, User
 from ..schemas.realtime import Ready, SessionExpiring, UnreadChange
@@ -40,7 +41,7 @@ class Outgoing:
     name: str
     model: type[BaseModel]
     doc: str
-    payload: Callable[[Any], BaseModel] = lambda view: view
+    payload: Callable[[Any], View] = lambda view: view
 
 
 OUTGOING: Mapping[type[Any], Outgoing] = {
@@ -164,5 +165,5 @@ class Broadcast:
 
 def _letter(outgoing: Outgoing, event: Any) -> Letter:
     view = outgoing.payload(event)
-    frame = event_frame(outgoing.namespace, outgoing.name, view.__pydantic_serializer__.to_json(view))
+    frame = event_frame(outgoing.namespace, outgoing.name, view.encoded())
     return Letter(frame, getattr(event, "origin", None))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import ChattyError, Invalid, Unauthorized, Unexpected, UnknownEvent
 from ..realtime.connections import Connection
 from ..realtime.packets import event_frame
-from ..schemas.common import Request
+from ..schemas.common import Request, View
 from ..viewer import Viewer
 from .edge import acknowledgement, explain
 
@@ -41,7 +41,7 @@ class EventRoute:
 
     name: str
     payload: type[Request]
-    answer: type[BaseModel] | None
+    answer: type[View] | None
     doc: str
     limit: str | None
     method: str
@@ -63,9 +63,9 @@ class Caller:
     def address(self) -> str:
         return self.connection.address
 
-    def send(self, event: str, view: BaseModel) -> None:
+    def send(self, event: str, view: View) -> None:
         """Emit to this one socket."""
-        self.connection.transport.push(event_frame(self.namespace, event, view.model_dump_json().encode()))
+        self.connection.transport.push(event_frame(self.namespace, event, view.encoded()))
 
     def extend(self, viewer: Viewer) -> None:
         """Let the connection live as long as a newer token of its session. Raises Unauthorized for another's."""
@@ -95,7 +95,7 @@ def on(event: str, *, limit: str | None = None) -> Callable[[Method], Method]:
         payload: Any = hints.get("payload")
         answer: Any = hints.get("return")
         sound = inspect.iscoroutinefunction(function) and function.__doc__ and list(hints)[:2] == ["caller", "payload"]
-        if not sound or not _is_model(payload, Request) or not (answer is type(None) or _is_model(answer, BaseModel)):
+        if not sound or not _is_model(payload, Request) or not (answer is type(None) or _is_model(answer, View)):
             raise TypeError(f"{function.__qualname__}: async, a docstring, `caller`, `payload` and what it answers")
         route = EventRoute(
             name=event,
@@ -163,13 +163,13 @@ class SocketEdge:
             return self.refuse(self._explained(error))
         if view is None:
             return DONE
-        json = view.__pydantic_serializer__.to_json(view)
+        json = view.encoded()
         return DONE if json == b"{}" else b'{"ok":true,' + json[1:]
 
     def refuse(self, error: ChattyError) -> bytes:
         return orjson.dumps(acknowledgement(error))
 
-    async def _handle(self, caller: Caller, event: str, args: list[Any]) -> BaseModel | None:
+    async def _handle(self, caller: Caller, event: str, args: list[Any]) -> View | None:
         person = str(caller.viewer.user_id)
         await self._throttle.hit("events", person)
         known = self._routes[caller.namespace].get(event)
@@ -178,7 +178,7 @@ class SocketEdge:
         route, method = known
         if route.limit:
             await self._throttle.hit(route.limit, person)
-        result: BaseModel | None = await method(caller, _payload(route.payload, args))
+        result: View | None = await method(caller, _payload(route.payload, args))
         return result
 
     def _caller(self, connection: Connection, namespace: str) -> Caller:

@@ -39,6 +39,10 @@ class View(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    def encoded(self) -> bytes:
+        """The JSON that goes out."""
+        return self.__pydantic_serializer__.to_json(self)
+
 
 def rfc3339(moment: datetime) -> str:
     """A moment as the contract writes it: RFC 3339, UTC, milliseconds, `Z`."""

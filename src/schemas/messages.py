@@ -1,6 +1,8 @@
 """Messages (contract §5)."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import WithJsonSchema
@@ -138,6 +140,19 @@ class Message(View):
     edited_at: Timestamp | None = None
     deleted_at: Timestamp | None = None
 
+    def encoded(self) -> bytes:
+        """The JSON that goes out, written once for the acknowledgement and the event."""
+        return self._json
+
+    @cached_property
+    def _json(self) -> bytes:
+        return super().encoded()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("_json", None)  # it is of the original
+        return copied
+
 
 class Changed(View):
     """The answer to an edit, a deletion or a reaction over a socket."""
@@ -165,6 +180,9 @@ class Sent(View):
 
     message: Message
     replayed: bool
+
+    def encoded(self) -> bytes:
+        return b'{"message":%b,"replayed":%b}' % (self.message.encoded(), b"true" if self.replayed else b"false")
 
 
 class HistoryQuery(BaseModel):
