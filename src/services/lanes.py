@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextvars import Context
 
 from ..db.sends import Sends
 from ..errors import Unavailable
@@ -37,7 +38,7 @@ class Lane:
             raise Unavailable(TOO_BUSY, retry_after_ms=RETRY_MS)
         self._waiting.append(send)
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+            self._worker = asyncio.create_task(self._work(), context=Context())  # nobody's request: it serves many
 
     async def finish(self, seconds: float) -> None:
         """Let what waits be stored, in bounded time; the rest is answered that nobody knows."""

@@ -41,8 +41,7 @@ class Sending:
 
     async def close(self) -> None:
         """Let the sends under way be stored, in bounded time."""
-        for lane in self._lanes:
-            await lane.finish(FINISH_SECONDS)
+        await asyncio.gather(*(lane.finish(FINISH_SECONDS) for lane in self._lanes))
 
     async def _original(self, send: Send) -> Sent:
         """What was stored under this `client_id`, as its sender sees it now. Ours, if an attempt had stored it."""
