@@ -13,6 +13,7 @@ from .copies import Copies
 from .history import Answer, Change, Journal, Send, line_of
 from .wire import PATIENCE, Cut, Wire
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0
 UNDECIDED = {"unavailable", "rate_limited", "internal", "unknown"}
 
 
@@ -38,16 +39,19 @@ class Device:
 
     async def live(self) -> None:
         """Be connected, again and again, and in step, until `stop`."""
+        pause = FIRST_PAUSE
         while not self._stop:
             with contextlib.suppress(Cut):
                 self.copies.begin()
                 self._wire = await Wire.open(self._http, self._url, self._token, self._hear)
                 await self.sync()
+                pause = FIRST_PAUSE
                 await self._keep_in_step(self._wire)
             if self._wire:
                 self._wire.cut()
             self._wire = None
-            await asyncio.sleep(random.uniform(0.05, 0.4))
+            await asyncio.sleep(random.uniform(0.5, 1) * pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def stop(self) -> None:
         self._stop = True
@@ -125,16 +129,17 @@ class Device:
 
     # Talking
 
-    async def say(self, room_id: str, text: str, *, steady: bool, until_known: bool = True) -> Send:
+    async def say(self, room_id: str, text: str, *, steady: bool) -> Send:
         """Send a line; unless the answer is known, again by the same id over another door or device."""
         send = Send(room_id, self.user_id, str(uuid4()), text, steady)
         self._journal.sends[send.client_id] = send
-        device, socket = self, random.random() < 0.7
+        device, socket, pause = self, random.random() < 0.7, FIRST_PAUSE
         while not self._stop:
             await device._attempt(send, socket)
-            if send.settled or not until_known:
+            if send.settled:
                 break
-            await asyncio.sleep(random.uniform(0.1, 1.0))
+            await asyncio.sleep(random.uniform(0.5, 1) * pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
             device, socket = random.choice(self.others), random.random() < 0.5
         return send
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import aiohttp
 
-PATIENCE = 6.0
+PATIENCE = 10.0
 Hear = Callable[[str, Any], None]
 
 
