@@ -29,11 +29,7 @@ def words(text: str) -> list[str]:
 
 def grams(text: str) -> list[str]:
     """What is indexed of a text, in order: each word's pairs, and its last character, which also parts it off."""
-    found: list[str] = []
-    for word in words(text):
-        found += pairs(word)
-        found.append(word[-1])
-    return found
+    return [word[place : place + 2] for word in words(text) for place in range(len(word))]
 
 
 def phrases(text: str) -> list[Phrase]:
