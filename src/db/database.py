@@ -7,16 +7,17 @@ never a message.
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Select, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from . import sqlite
-from .direct import DirectReads, Driver
+from .direct import DirectReads, Driver, Prepared
 from .failures import translated
 from .repositories import Repositories
 from .sends import Sends
+from .snapshots import SnapshotReads
 from .sqlite_sends import SqliteSends
 from .transactions import Publish, Transaction
 from .uninterrupted import uninterrupted
@@ -46,6 +47,7 @@ class Database:
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._single = postgres.Reader(self._writer)
             self.sends = postgres_sends.lanes(url, publish)
+        self._prepared: dict[Select[Any], Prepared] = {}
         self._direct = Repositories(cast(AsyncConnection, DirectReads(self._single)))  # as much of one as is needed
 
     @contextlib.asynccontextmanager
@@ -72,7 +74,7 @@ class Database:
             async with self._reader.connect() as connection:
                 if self.is_sqlite:
                     await connection.exec_driver_sql("BEGIN")
-                yield Repositories(connection)
+                yield Repositories(cast(AsyncConnection, SnapshotReads(connection, self._prepared)))
 
     @contextlib.asynccontextmanager
     async def single_read(self) -> AsyncIterator[Repositories]:

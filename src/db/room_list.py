@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, Uuid, bindparam, case, false, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, bindparam, case, false, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from . import names
 from .cursors import Key
 from .models import Member, Room, User, UtcDateTime
 from .name_matches import matches
+from .snapshots import DIRECT
 
 JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
     Member, Member.room_id == Room.id
@@ -20,13 +21,21 @@ JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.col
 _USER = bindparam("user_id", type_=Uuid())
 _MOMENT: ColumnElement[datetime] = case((Room.active_at > Member.listed_at, Room.active_at), else_=Member.listed_at)
 _LISTED = (
-    JOINED.add_columns(_MOMENT.label("moment"))
+    select(
+        *(getattr(Room, name) for name in ("id", "kind", "name", "last_seq", "last_ordinal", "rev", "notice_seq")),
+        Room.created_at,
+        *(getattr(Member, name) for name in ("user_id", "role", "first_seq", "read_seq", "read_ordinal")),
+        *(getattr(Member, name) for name in ("muted_until", "pinned", "alias")),
+        _MOMENT.label("moment"),
+    )
+    .join(Member, Member.room_id == Room.id)
     .where(Member.user_id == _USER, Member.listed_at.is_not(None))
     .order_by(_MOMENT.desc(), Room.id.desc())
     .limit(bindparam("most", type_=Integer()))
 )
 _BEFORE = tuple_(bindparam("before", type_=UtcDateTime()), bindparam("before_id", type_=Uuid()))
 _FURTHER = _LISTED.where(tuple_(_MOMENT, Room.id) < _BEFORE)
+_ALL, _FURTHER_OF_ALL = (each.execution_options(**DIRECT) for each in (_LISTED, _FURTHER))
 
 _MINE = select(Member.room_id).where(Member.user_id == _USER, Member.listed_at.is_not(None))
 _OTHER = aliased(Member)
@@ -37,12 +46,12 @@ def room_list(
     user_id: UUID, text: str | None, before: Key | None, limit: int
 ) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
     """The statement and its parameters, for one row more than `limit`."""
-    statement, values = (_FURTHER if before else _LISTED), {"user_id": user_id, "most": limit + 1}
+    values: dict[str, Any] = {"user_id": user_id, "most": limit + 1}
     if before:
         values |= {"before": before[0], "before_id": before[1]}
     if text:
-        statement = statement.where(_found(names.queries(text)))
-    return statement, values
+        return (_FURTHER if before else _LISTED).where(_found(names.queries(text))), values
+    return (_FURTHER_OF_ALL if before else _ALL), values
 
 
 def _found(readings: list[names.NameQuery]) -> ColumnElement[bool]:
@@ -52,5 +61,6 @@ def _found(readings: list[names.NameQuery]) -> ColumnElement[bool]:
     nicknames = or_(*(matches(each, User.nickname_key, User.nickname_initials) for each in readings))
     known = select(_OTHER.user_id).where(*_OTHERS)
     people = select(User.id).where(User.id.in_(known), User.deleted_at.is_(None), nicknames)
-    with_them = select(_OTHER.room_id).where(*_OTHERS, _OTHER.user_id.in_(people))
+    # Not simply the column: SQLite would try each of my rooms with each of these people.
+    with_them = select(_OTHER.room_id).where(*_OTHERS, func.coalesce(_OTHER.user_id, _USER).in_(people))
     return or_(false(), *by_name, *by_alias, Room.id.in_(with_them))

@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
 from ..models import Member, User
 from ..rows import Row
+from ..snapshots import DIRECT, any_of
 
 SHOWN = 100
 """How many members a room shows; the others are paged through."""
@@ -23,8 +24,13 @@ _PEOPLE = (
     .join(User, User.id == Member.user_id)
     .order_by(Member.joined_at, Member.user_id)
 )
-_OF_ROOMS = Member.room_id.in_(bindparam("room_ids", expanding=True))
-_COUNTS = select(Member.room_id, func.count().label("members")).where(_OF_ROOMS).group_by(Member.room_id)
+_OF_ROOMS = any_of(Member.room_id, "room_ids")
+_COUNTS = (
+    select(Member.room_id, func.count().label("members"))
+    .where(_OF_ROOMS)
+    .group_by(Member.room_id)
+    .execution_options(**DIRECT)
+)
 _SHOWN = (
     select(
         *(getattr(User, name) for name in ("id", "nickname", "intro", "avatar")),
@@ -34,7 +40,7 @@ _SHOWN = (
     .join(User, User.id == Member.user_id)
     .where(_OF_ROOMS)
 )
-_ALL_OF = _SHOWN.order_by(Member.room_id, Member.joined_at, Member.user_id)
+_ALL_OF = _SHOWN.order_by(Member.room_id, Member.joined_at, Member.user_id).execution_options(**DIRECT)
 _PLACE = func.row_number().over(partition_by=Member.room_id, order_by=(Member.joined_at, Member.user_id))
 _RANKED = _SHOWN.add_columns(_PLACE.label("place")).subquery()
 _FIRST_OF = select(_RANKED).where(_RANKED.c.place <= SHOWN).order_by(_RANKED.c.room_id, _RANKED.c.place)
@@ -63,7 +69,7 @@ class Members:
     async def counts(self, room_ids: Collection[UUID]) -> dict[UUID, int]:
         """How many are in each of these rooms."""
         rows = await self._connection.execute(_COUNTS, {"room_ids": list(room_ids)})
-        return {row.room_id: row.members for row in rows}
+        return {row.room_id: row.members for row in rows.all()}
 
     async def some(self, room_id: UUID, user_ids: Collection[UUID]) -> Sequence[Row]:
         """Those of these people who are members, with who they are; the earliest first."""

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..models import Member, Message, ReadMark, Room, User
 from ..rows import Row
+from ..snapshots import DIRECT, any_of
 
 _LINES = select(*Message.__table__.columns)
 _BY_CLIENT_ID = _LINES.where(
@@ -17,8 +18,10 @@ _BY_CLIENT_ID = _LINES.where(
     Message.sender_id == bindparam("sender_id"),
     Message.client_id == bindparam("client_id"),
 )
-_LAST_AND_PINNED = _LINES.join(Room, Room.id == Message.room_id).where(
-    Room.id.in_(bindparam("room_ids", expanding=True)), Message.seq.in_((Room.last_seq, Room.notice_seq))
+_LAST_AND_PINNED = (
+    _LINES.join(Room, Room.id == Message.room_id)
+    .where(any_of(Room.id, "room_ids"), Message.seq.in_((Room.last_seq, Room.notice_seq)))
+    .execution_options(**DIRECT)
 )
 _ROOM_OF = select(Message.room_id).where(Message.id == bindparam("message_id"))
 _LINES_SEARCHED = 1000  # for a reader's own next line; who wrote none so soon is timed by their marks

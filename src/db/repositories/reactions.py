@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
 from ..models import Reaction, User
 from ..rows import Row
+from ..snapshots import DIRECT, any_of
 
 NAMED = 100
 """How many people of each emoji a message names."""
@@ -25,13 +26,14 @@ _RANKED = (
         func.count().over(partition_by=(Reaction.message_id, Reaction.emoji)).label("count"),
         func.min(Reaction.created_at).over(partition_by=(Reaction.message_id, Reaction.emoji)).label("since"),
     )
-    .where(Reaction.message_id.in_(bindparam("message_ids", expanding=True)))
+    .where(any_of(Reaction.message_id, "message_ids"))
     .subquery()
 )
 _REACTIONS = (
     select(_RANKED)
     .where(_RANKED.c.place <= NAMED)
     .order_by(_RANKED.c.message_id, _RANKED.c.since, _RANKED.c.emoji, _RANKED.c.place)
+    .execution_options(**DIRECT)
 )
 
 
