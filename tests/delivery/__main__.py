@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import sys
 import time
 
@@ -17,6 +18,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=20, help="deeds a second")
     parser.add_argument("--prove", nargs="*", metavar="MUTATION", help="break promises on purpose and look for red")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and take the service and its database along
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     if options.prove is not None:
         return min(prove(options.prove, seed), 1)
