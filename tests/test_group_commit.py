@@ -434,7 +434,9 @@ class TestAServerThatFails:
 
         async def kill() -> None:
             for _ in range(6):
-                await asyncio.sleep(0.25)
+                enough = len(acknowledged) + 15
+                while len(acknowledged) < enough:
+                    await asyncio.sleep(0.005)
                 drivers = [sends._driver for sends in service.parts.database.sends]  # type: ignore[attr-defined]
                 pids = [driver.get_server_pid() for driver in drivers if not driver.is_closed()]
                 await database.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", pids)
@@ -442,7 +444,8 @@ class TestAServerThatFails:
         async def talk(number: int) -> None:
             while not killing.done():
                 body = {"room_id": rooms[number], **draft()}
-                while not (answer := await sockets[number].call("send_message", body))["ok"]:
+                emit = sockets[number].client.call
+                while not (answer := await emit("send_message", body, namespace="/chat", timeout=30))["ok"]:
                     assert answer["error"]["code"] == "unavailable", answer
                     unknown.add(body["client_id"])
                 acknowledged.append(answer)
