@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bench.corpus import Corpus
 from src.db import bigrams, postgres_search, sqlite_search
+from src.db.search_rows import Wanted
 from src.services.search import snippet
 
 from .cast import Cast, Person, Service
@@ -51,7 +52,7 @@ FINDING = [
     "STRASSE", "straße", *(unicodedata.normalize("NFD", each) for each in ("점심을", "을", "café")),
 ]  # fmt: skip
 MISSING = [
-    "심점", "점을", "점심은", "점심 라면국", "치찌김", "AND", "OR", "NOT", "NEAR(점심 저녁)", "grams:점심", "을김", "1심",
+    "심점", "점을", "점심은", "점심 라면국", "치찌김", "AND", "OR", "NOT", "NEAR(점심 저녁)", "grams:점심", "1심",
     "점심 OR 저녁 없음", "-점심x", "^없", "a:b:c", "'; DROP TABLE messages; --", "점심\" OR \"저녁", "@r", "@s",
     "저녁 & 점심 | x", "점심:*A",
 ]  # fmt: skip
@@ -260,18 +261,16 @@ def test_a_snippet_shows_the_text_around_the_hit(said: str, q: str, shown: str) 
     cut = snippet(said, q)
     assert shown in cut
     assert len(cut) <= 102
-    assert cut.startswith("…") is not said.split(maxsplit=1)[0] in cut.split() or len(said) > 100
+    assert ("…" in cut) is (len(said) > 100)
 
 
 async def test_the_index_answers(service: Service, anna: Person, room: dict[str, Any], database: str) -> None:
     for line in ("점심", "저녁", "점심시간"):
         await say(anna, room, line)
-    seen: list[str] = []
-
     async with service.parts.database.snapshot() as reads:
-        wanted = sqlite_search.Wanted(text="점심시간")
+        wanted = Wanted(text="점심시간")
         index: Any = sqlite_search if database == "sqlite" else postgres_search
-        statement = sqlite_search.statement(wanted) if database == "sqlite" else postgres_search.indexed(wanted)
+        statement: Any = sqlite_search.statement(wanted) if database == "sqlite" else postgres_search.indexed(wanted)
         if database == "postgres":
             await reads._connection.execute(text("SET LOCAL enable_seqscan = off"))
         asked = {"asked": index.match("점심시간", [], None), "me": uuid4(), "before": 2**63 - 1, "limit": 51}
@@ -279,8 +278,7 @@ async def test_the_index_answers(service: Service, anna: Person, room: dict[str,
             asked["me"] = str(asked["me"])
         explain = "EXPLAIN QUERY PLAN" if database == "sqlite" else "EXPLAIN"
         rows = await reads._connection.execute(text(f"{explain} {statement.element.text}"), asked)
-        seen = [str(row) for row in rows]
-    plan = "\n".join(seen)
+        plan = "\n".join(map(str, rows))
     if database == "sqlite":
         assert "VIRTUAL TABLE INDEX" in plan and "SEARCH l USING INTEGER PRIMARY KEY" in plan
         assert "TEMP B-TREE" not in plan, "FTS5 hands out hits in order"
