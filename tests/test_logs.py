@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from src.config import Settings
 from src.logs import configure, words_of
 
+from .conftest import plain_logs
+
 
 @pytest.fixture
 def logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[io.StringIO]:
@@ -26,7 +28,7 @@ def logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[io.StringI
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger("aiohttp.server").filters.clear()
-    structlog.reset_defaults()
+    plain_logs()
 
 
 def lines(logs: io.StringIO) -> list[dict[str, object]]:
