@@ -102,6 +102,7 @@ async def measure(served: Served, name: str, rooms: Sequence[Room], seconds: flo
 async def _load(served: Served, name: str, talking: Sequence[Pair], load: Coroutine[Any, Any, None]) -> Load:
     for pair in talking:
         pair.latencies.clear()
+        pair.refused = 0
     heard = sum(pair.recipient.heard for pair in talking)
     meter, begun = Meter(served), time.perf_counter()
     await load

@@ -33,6 +33,7 @@ class Device:
         self._journal = journal
         self._wire: Wire | None = None
         self._stop = False
+        self._away = 0.0
         self._wake = asyncio.Event()
 
     # Being there
@@ -50,15 +51,16 @@ class Device:
             if self._wire:
                 self._wire.cut()
             self._wire = None
-            await asyncio.sleep(random.uniform(0.5, 1) * pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(max(self._away, random.uniform(0.5, 1) * pause))
+            self._away, pause = 0, min(2 * pause, LONGEST_PAUSE)
 
     def stop(self) -> None:
         self._stop = True
         self.cut()
 
-    def cut(self) -> None:
-        """Lose the connection."""
+    def cut(self, away: float = 0) -> None:
+        """Lose the connection, and be away for so many seconds."""
+        self._away = away
         if self._wire:
             self._wire.cut()
         self._wake.set()

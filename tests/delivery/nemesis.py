@@ -9,6 +9,7 @@ from .device import Device
 from .stage import Stage
 
 FREEZE_SECONDS = 4.0
+AWAY_SECONDS = 6.0
 FIRST = ("cut", "restart_database", "kill")
 """What a short run must have seen, the last one first."""
 
@@ -54,7 +55,7 @@ class Nemesis:
 
     async def _cut(self) -> None:
         for device in self._random.sample(list(self._devices), len(self._devices) // 3):
-            device.cut()
+            device.cut(self._random.uniform(0, AWAY_SECONDS))
 
     async def _restart_database(self) -> None:
         assert self._stage.postgres
