@@ -126,7 +126,8 @@ class TestTheFirstLine:
         assert (added["id"], added["rev"], added["last_seq"]) == (room_id, 1, 1)
         assert added["last_message"] == first["message"]
         assert [await boriss.heard("message_sent") for _ in range(2)] == [first["message"], second["message"]]
-        assert [name for name, _ in boriss.events] == ["ready", "room_added", "message_sent", "message_sent"]
+        told = [name for name, _ in boriss.events if name != "presence_changed"]
+        assert told == ["ready", "room_added", "message_sent", "message_sent"]
 
     async def test_brings_it_back_for_who_had_left(self, anna: Person, boris: Person) -> None:
         room_id = (await open_room(anna, boris))["id"]
