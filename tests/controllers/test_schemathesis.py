@@ -10,7 +10,7 @@ import pytest
 
 from src import app
 from src.controllers.api import routes_of
-from tests.cast import Cast, Service
+from tests.cast import Cast, Service, draft
 
 HERE = Path(__file__).parent
 EXAMPLES = 50
@@ -25,6 +25,7 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
     await boris.post(f"/friends/requests/{anna.id}/accept")
     await hong.post("/friends/requests", {"user_id": anna.id})
     room = await anna.post("/rooms", {"kind": "direct", "user_id": boris.id})
+    sent = [await person.post(f"/rooms/{room['id']}/messages", draft()) for person in (anna, boris)]
     return os.environ | {
         "SCHEMATHESIS_HOOKS": "tests.controllers.schemathesis_hooks",
         "CHATTY_TEST_URL": service.url,
@@ -32,6 +33,7 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
         "CHATTY_TEST_PASSWORD": anna.password,
         "CHATTY_TEST_USERS": ",".join(person.id for person in (boris, mallory, hong)),
         "CHATTY_TEST_ROOM": room["id"],
+        "CHATTY_TEST_MESSAGES": ",".join(each["message"]["id"] for each in sent),
     }
 
 
