@@ -65,6 +65,7 @@ def serving(command: list[str], data: Path, database_url: str = "") -> Iterator[
     os.sched_setaffinity(0, {CLIENT_CORE})
     port = _free_port()
     settings = {"PORT": port, "DATA_DIR": data, "RATE_LIMITS": "off", "LOG_LEVEL": "warning", "BCRYPT_ROUNDS": 4}
+    settings["ACCESS_TOKEN_SECONDS"] = 86_400  # filling a database takes its time
     environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in settings.items()}
     environment |= {"CHATTY_DATABASE_URL": database_url}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
