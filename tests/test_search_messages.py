@@ -237,7 +237,7 @@ async def test_who_is_in_many_rooms_finds_alike(service: Service, anna: Person, 
 async def test_an_old_line_is_found_behind_any_number_of_new_ones(
     anna: Person, room: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_search, "NEWEST_LOOKED_THROUGH", 2)
+    monkeypatch.setattr(postgres_search, "NEWEST_LOOKED_THROUGH", (2, 4))
     for line in ("점심 1", "점심 2", "저녁", "점심 3", "저녁", "저녁"):
         await say(anna, room, line)
     assert await found(anna, "점심") == ["점심 3", "점심 2", "점심 1"]

@@ -1,6 +1,6 @@
 """The search index on PostgreSQL: a GIN index of a tsvector, whose words are ours (no parser, no dictionary)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +11,21 @@ from . import bigrams
 from .rows import Row
 from .search_rows import MAX_NUMBER, Findable, Wanted, vector
 
-NEWEST_LOOKED_THROUGH = 2_000
+NEWEST_LOOKED_THROUGH = (2_000, 20_000)
 """So many lines are looked through one by one, the latest first: a GIN index knows no order, and would collect and
-sort all lines that have a common word."""
+sort all lines that have a common word. A word that few of the first of them have is rare: the index is quicker."""
+
+COMMON_FROM = 10
 
 _ADD = (
     "INSERT INTO search_lines (message_id, room_id, seq, words)"
     " VALUES (:message_id, :room_id, :seq, CAST(:words AS tsvector))"
 )
 _CHANGE = "UPDATE search_lines SET words = CAST(:words AS tsvector) WHERE message_id = :message_id"
+_HOW_MANY = """
+    SELECT count(*) FROM (SELECT words FROM search_lines WHERE number < :before ORDER BY number DESC LIMIT :newest) l
+    WHERE words @@ CAST(:asked AS tsquery)
+"""
 _FORGET = "DELETE FROM search_lines WHERE message_id = ANY(:message_ids)"
 _IDS = ARRAY(Uuid())
 
@@ -66,15 +72,24 @@ async def hits(connection: AsyncConnection, user_id: UUID, wanted: Wanted, room_
         "me": user_id,
         "before": wanted.before or MAX_NUMBER,
         "limit": wanted.limit + 1,
-        "newest": NEWEST_LOOKED_THROUGH,
     }
     if len(room_ids) == 1:
         given["room"] = room_ids[0]
-    rows = (await connection.execute(_newest(wanted, "room" in given), given | wanted.sent())).all()
-    if len(rows) > wanted.limit:
-        return rows
+    for newest in NEWEST_LOOKED_THROUGH[:1] if room_ids else NEWEST_LOOKED_THROUGH:  # the index knows the rooms, too
+        looked_through = given | wanted.sent() | {"newest": newest}
+        rows = (await connection.execute(_newest(wanted, "room" in given), looked_through)).all()
+        if len(rows) > wanted.limit:
+            return rows
+        if room_ids or not await _is_common(connection, given):
+            break
     given["asked"] = match(wanted.text, room_ids, wanted.sender_id)
     return (await connection.execute(indexed(wanted), given | wanted.sent())).all()
+
+
+async def _is_common(connection: AsyncConnection, given: Mapping[str, Any]) -> bool:
+    """Do more than a few of the lines that were looked through first have it, whoever may read them?"""
+    asked = {"asked": given["asked"], "before": given["before"], "newest": NEWEST_LOOKED_THROUGH[0]}
+    return int(await connection.scalar(text(_HOW_MANY), asked) or 0) >= COMMON_FROM
 
 
 def _newest(wanted: Wanted, one_room: bool) -> TextualSelect:
