@@ -87,11 +87,10 @@ MUTATIONS = (
         [
             Edit(
                 "src/controllers/broadcast.py",
-                "    def _send(self, event: Any) -> None:\n",
-                "    def _send(self, event: Any) -> None:\n"
-                "        import random\n\n"
-                "        if isinstance(event, MessageSent) and random.random() < 0.1:\n"
-                "            return\n",
+                "            if isinstance(event, MessageSent):\n",
+                "            if isinstance(event, MessageSent) and event.message.id.int % 10 == 0:\n"
+                "                continue\n"
+                "            if isinstance(event, MessageSent):\n",
             ),
             Edit(
                 "src/services/sync.py",
