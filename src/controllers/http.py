@@ -111,13 +111,19 @@ def _same_people(request: web.Request, settings: Settings) -> bool:
 
 def _refused(request: web.Request, error: Exception) -> web.Response:
     explained = explain(error)
-    if isinstance(explained, Unexpected):
+    if isinstance(explained, Unexpected) and not _has_hung_up(request, error):
         log.error("request failed", route=_route(request), exc_info=error)
     if STARTED in request and request.transport:
         # The status has gone out: only a cut connection still says that what follows is not the answer.
         request.transport.abort()
     allow = getattr(error, "headers", {}).get("Allow") if isinstance(explained, MethodNotAllowed) else None
     return problem_response(request, explained, {"Allow": allow} if allow else None)
+
+
+def _has_hung_up(request: web.Request, error: Exception) -> bool:
+    """Did the client go in the middle of its answer? That is no failure of ours."""
+    gone = request.transport is None or request.transport.is_closing()
+    return gone and isinstance(error, ConnectionError)
 
 
 def _is_preflight(request: web.Request) -> bool:
