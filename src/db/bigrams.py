@@ -6,12 +6,14 @@ character is the beginning of some pair, or of the single last character. Both d
 
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from operator import add
+from typing import Final, NamedTuple
 from uuid import UUID
 
 _UNSEEN = {0x200D, 0xFE0E, 0xFE0F}  # what only joins or colours emoji
+_BLANK = ord(" ")
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
+MAX_CHARACTERS = 20_000
 
 
 class Phrase(NamedTuple):
@@ -24,12 +26,16 @@ class Phrase(NamedTuple):
 def words(text: str) -> list[str]:
     """The words of a text, NFC and case-folded: letters, digits and emoji; all else parts them."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    return "".join(map(_kept, folded)).split()
+    return folded.translate(_SPELLING).split()
 
 
 def grams(text: str) -> list[str]:
     """What is indexed of a text, in order: each word's pairs, and its last character, which also parts it off."""
-    return [word[place : place + 2] for word in words(text) for place in range(len(word))]
+    found: list[str] = []
+    for word in words(text):
+        found += map(add, word, word[1:])
+        found.append(word[-1])
+    return found
 
 
 def phrases(text: str) -> list[Phrase]:
@@ -41,7 +47,7 @@ def first_place(text: str, query: str) -> int:
     """Where in `text` the first of the words of `query` begins that it has; 0 where it has none."""
     asked, places, folded = words(query), [], []
     for place, char in enumerate(text):
-        for part in "".join(map(_kept, char.casefold())):
+        for part in char.casefold().translate(_SPELLING):
             places.append(place)
             folded.append(part)
     found = [at for at in map("".join(folded).find, asked) if at >= 0]
@@ -62,9 +68,21 @@ def sender_mark(sender_id: UUID) -> str:
     return f"@s{sender_id.hex}"
 
 
-@lru_cache(maxsize=20_000)
-def _kept(char: str) -> str:
-    if ord(char) in _UNSEEN:
-        return ""
-    category = unicodedata.category(char)
-    return char if category[0] in "LMN" or category == "So" or ord(char) in _SKIN_TONES else " "
+class _Spelling(dict[int, int | None]):
+    """For `str.translate`: what is kept of a character, found out when it is met, of so many characters at a time."""
+
+    def __missing__(self, code: int) -> int | None:
+        if len(self) >= MAX_CHARACTERS:
+            self.clear()
+        kept = self[code] = _kept(code)
+        return kept
+
+
+def _kept(code: int) -> int | None:
+    if code in _UNSEEN:
+        return None
+    category = unicodedata.category(chr(code))
+    return code if category[0] in "LMN" or category == "So" or code in _SKIN_TONES else _BLANK
+
+
+_SPELLING: Final = _Spelling()

@@ -1,6 +1,7 @@
 """Lines as the search index takes them, and what is looked for in it, on either database."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -58,8 +59,14 @@ def tokens(line: Findable) -> str:
 
 def vector(line: Findable) -> str:
     """For PostgreSQL: the same as the text of a `tsvector`, grams with their places."""
-    places = [f"'{gram}':{place}" for place, gram in enumerate(bigrams.grams(line.text), 1)]
-    return " ".join([*places, *(f"'{mark}'" for mark in _marks(line))])
+    grams = bigrams.grams(line.text)
+    return _places(len(grams)) % (*grams, *_marks(line))
+
+
+@lru_cache(maxsize=128)
+def _places(count: int) -> str:
+    """The `tsvector` of so many grams, to be filled in, and of the marks."""
+    return " ".join([*(f"'%s':{place}" for place in range(1, count + 1)), "'%s' '%s'"])
 
 
 def _marks(line: Findable) -> tuple[str, str]:
