@@ -1,5 +1,7 @@
 """`/chat`: what a client may ask for over its socket, and how it is greeted (contract §7)."""
 
+import asyncio
+
 from ..clock import now
 from ..schemas.messages import Changed, DeleteMessage, EditMessage, ReactToMessage, SendMessage, Sent
 from ..schemas.realtime import MarkRead, ReadState, RefreshSession, SessionRefreshed, SetTyping, Synced, SyncRequest
@@ -49,9 +51,9 @@ class ChatNamespace:
             self._typing.disconnected(caller.viewer.user_id)
 
     @on("send_message", limit="messages")
-    async def send_message(self, caller: Caller, payload: SendMessage) -> Sent:
+    async def send_message(self, caller: Caller, payload: SendMessage) -> asyncio.Future[Sent]:
         """Send a message. Sending the same `client_id` again stores nothing and answers the original."""
-        return await self._sending.send(caller.viewer.user_id, payload.room_id, payload, origin=caller.connection_id)
+        return await self._sending.begin(caller.viewer.user_id, payload.room_id, payload, caller.connection_id)
 
     @on("edit_message", limit="messages")
     async def edit_message(self, caller: Caller, payload: EditMessage) -> Changed:

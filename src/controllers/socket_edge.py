@@ -4,16 +4,17 @@
 it. Whatever is wrong with a declaration is said at import.
 """
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar, get_type_hints
+from typing import Any, Final, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from ..errors import ChattyError, Invalid, Unauthorized, Unexpected, UnknownEvent
+from ..errors import ChattyError, Invalid, Unauthorized, Unavailable, Unexpected, UnknownEvent
 from ..realtime.connections import Connection
 from ..realtime.packets import event_frame
 from ..schemas.common import Request, View
@@ -87,6 +88,9 @@ class Namespace(Protocol):
 def on(event: str, *, limit: str | None = None) -> Callable[[Method], Method]:
     """Declare the handler of a client's `event`: `async def name(self, caller, payload: <Request>) -> <View> | None`.
 
+    One that answers an `asyncio.Future[<View>]` has taken its place in the order of things: the socket's next event is
+    taken before this one is acknowledged.
+
     `limit` names a policy of `services/throttle.py`, counted per person. Raises TypeError for a faulty declaration.
     """
 
@@ -94,6 +98,8 @@ def on(event: str, *, limit: str | None = None) -> Callable[[Method], Method]:
         hints = get_type_hints(function)
         payload: Any = hints.get("payload")
         answer: Any = hints.get("return")
+        if get_origin(answer) is asyncio.Future:
+            (answer,) = get_args(answer)
         sound = inspect.iscoroutinefunction(function) and function.__doc__ and list(hints)[:2] == ["caller", "payload"]
         if not sound or not _is_model(payload, Request) or not (answer is type(None) or _is_model(answer, View)):
             raise TypeError(f"{function.__qualname__}: async, a docstring, `caller`, `payload` and what it answers")
@@ -155,21 +161,26 @@ class SocketEdge:
     def left(self, connection: Connection, namespace: str, viewer: Viewer) -> None:
         self._namespaces[namespace].left(Caller(viewer, connection, namespace))
 
-    async def answer(self, connection: Connection, namespace: str, event: str, args: list[Any]) -> bytes:
-        """Do what `event` asks; its acknowledgement as JSON. Raises nothing but a cancellation."""
+    async def answer(self, connection: Connection, namespace: str, event: str, args: list[Any]) -> "bytes | Pending":
+        """Do what `event` asks; its acknowledgement as JSON, or how to come by it. Raises only a cancellation."""
         try:
             view = await self._handle(self._caller(connection, namespace), event, args)
         except Exception as error:
             return self.refuse(self._explained(error))
-        if view is None:
-            return DONE
-        json = view.encoded()
-        return DONE if json == b"{}" else b'{"ok":true,' + json[1:]
+        return Pending(view, self._told) if isinstance(view, asyncio.Future) else _acknowledged(view)
+
+    def _told(self, done: asyncio.Future[View]) -> bytes:
+        if done.cancelled():
+            return self.refuse(Unavailable())
+        error = done.exception()
+        if isinstance(error, Exception):
+            return self.refuse(self._explained(error))
+        return _acknowledged(done.result())
 
     def refuse(self, error: ChattyError) -> bytes:
         return orjson.dumps(acknowledgement(error))
 
-    async def _handle(self, caller: Caller, event: str, args: list[Any]) -> View | None:
+    async def _handle(self, caller: Caller, event: str, args: list[Any]) -> View | asyncio.Future[View] | None:
         person = str(caller.viewer.user_id)
         await self._throttle.hit("events", person)
         known = self._routes[caller.namespace].get(event)
@@ -178,7 +189,7 @@ class SocketEdge:
         route, method = known
         if route.limit:
             await self._throttle.hit(route.limit, person)
-        result: View | None = await method(caller, _payload(route.payload, args))
+        result: View | asyncio.Future[View] | None = await method(caller, _payload(route.payload, args))
         return result
 
     def _caller(self, connection: Connection, namespace: str) -> Caller:
@@ -193,6 +204,23 @@ class SocketEdge:
         if isinstance(refusal, Unexpected):
             log.error("A socket event failed.", exc_info=error)
         return refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An acknowledgement that is still to come."""
+
+    future: asyncio.Future[View]
+    told: Callable[[asyncio.Future[View]], bytes]
+
+    def then(self, tell: Callable[[bytes], None]) -> None:
+        """Have `tell` called with the acknowledgement, as JSON."""
+        self.future.add_done_callback(lambda done: tell(self.told(done)))
+
+
+def _acknowledged(view: View | None) -> bytes:
+    json = view.encoded() if view else b"{}"
+    return DONE if json == b"{}" else b'{"ok":true,' + json[1:]
 
 
 def _payload(model: type[Request], args: list[Any]) -> Request:

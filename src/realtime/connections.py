@@ -1,5 +1,6 @@
 """Who is connected: one `Connection` per transport, found by person and by session."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -26,8 +27,19 @@ class Connection:
     """
 
     __slots__ = (
-        "_held", "_warn_at", "address", "deadline", "expires", "id",
-        "malformed", "namespaces", "skip", "transport", "viewer",
+        "_held",
+        "_relief",
+        "_warn_at",
+        "address",
+        "deadline",
+        "expires",
+        "id",
+        "malformed",
+        "namespaces",
+        "skip",
+        "transport",
+        "underway",
+        "viewer",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, id: str, address: str, deadline: float) -> None:
@@ -38,7 +50,8 @@ class Connection:
         self.viewer: Viewer | None = None
         self.namespaces: tuple[str, ...] = ()
         self.expires = self._warn_at = NEVER
-        self.malformed = self.skip = 0
+        self.malformed = self.skip = self.underway = 0
+        self._relief: asyncio.Future[None] | None = None
         self._held: dict[str, list[Frame]] | None = None
 
     def hold(self, namespace: str) -> None:
@@ -70,6 +83,20 @@ class Connection:
             held.append(frame)
         else:
             self.transport.end()
+
+    def begin_event(self) -> None:
+        """One event more is under way, unacknowledged, while the next ones are taken."""
+        self.underway += 1
+
+    def end_event(self) -> None:
+        self.underway -= 1
+        if self._relief and not self._relief.done():
+            self._relief.set_result(None)
+
+    async def event_ended(self) -> None:
+        """Return when one of the events under way has ended."""
+        self._relief = asyncio.get_running_loop().create_future()
+        await self._relief
 
     def kick(self) -> None:
         """Close every namespace, then the transport: the client is told, and cannot stay."""

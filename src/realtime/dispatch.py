@@ -37,6 +37,13 @@ log: Final = logging.getLogger(__name__)
 NO_BINARY: Final = "Binary events are not taken; send JSON, and files over REST."
 
 
+class Later(Protocol):
+    """An acknowledgement that comes when it comes: the connection's next event need not wait for it."""
+
+    def then(self, tell: Callable[[bytes], None]) -> None:
+        """Have `tell` called with the acknowledgement, once and in bounded time."""
+
+
 class Door(Protocol):
     """What stands behind the namespaces. `controllers/socket_edge.py` is ours."""
 
@@ -52,8 +59,8 @@ class Door(Protocol):
     def left(self, connection: Connection, namespace: str, viewer: Viewer) -> None:
         """A namespace that was greeted is closed: once, however it came to it. Must not wait."""
 
-    async def answer(self, connection: Connection, namespace: str, event: str, args: list[Any]) -> bytes:
-        """Do what `event` asks, and give the acknowledgement as JSON. Raises nothing."""
+    async def answer(self, connection: Connection, namespace: str, event: str, args: list[Any]) -> bytes | Later:
+        """Do what `event` asks, and give the acknowledgement as JSON, now or later. Raises nothing."""
 
     def refuse(self, error: ChattyError) -> bytes:
         """The acknowledgement of a refusal as JSON."""
@@ -113,12 +120,28 @@ class Dispatch:
             connection.kick()
             return
         name, *args = packet.data
+        answer: bytes | Later
         try:
             answer = await self.deadlines.bound(self._door.answer(connection, namespace, name, args))
         except ChattyError as error:
             answer = self._door.refuse(error)
-        if id is not None:
+        if not isinstance(answer, bytes):
+            await self._follow(connection, namespace, id, answer)
+        elif id is not None:
             connection.transport.push(ack_frame(namespace, id, answer))
+
+    async def _follow(self, connection: Connection, namespace: str, id: int | None, answer: Later) -> None:
+        """Acknowledge an event later. Of one connection only so many are under way: then it is not read on."""
+
+        def tell(json: bytes) -> None:
+            connection.end_event()
+            if id is not None:
+                connection.transport.push(ack_frame(namespace, id, json))
+
+        connection.begin_event()
+        answer.then(tell)
+        if connection.underway >= self._limits.underway:
+            await connection.event_ended()
 
     async def _connect(self, connection: Connection, packet: Packet) -> None:
         namespace = packet.namespace

@@ -23,6 +23,7 @@ class Limits:
     queue_frames: int = 512
     queue_bytes: int = 1024 * 1024
     malformed: int = 10
+    underway: int = 64
     per_user: int | None = 10
     per_address: int | None = 200  # an office behind one address; per_user bounds each in it
 

@@ -22,20 +22,24 @@ class Repeat:
 
 REPEAT = Repeat()
 Answer = Sent | Repeat | ChattyError
+Origin = str | None
 
 
 @dataclass(slots=True, eq=False)
 class Send:
-    """Somebody's draft on its way. `id`: of its line, from the first attempt to the last. `since`: the loop's time."""
+    """Somebody's draft on its way. `id`: of its line, from the first attempt to the last. `since`: the loop's time.
+
+    `origin`: the connection whose sends keep their order among themselves; None for a call of its own.
+    """
 
     id: UUID
     place: Place
     draft: MessageDraft
-    origin: str | None
+    origin: Origin
     since: float
-    answered: "asyncio.Future[Sent | Repeat]"
+    answered: "asyncio.Future[Sent]"
 
-    def answer(self, answer: Answer | Exception) -> None:
+    def answer(self, answer: Sent | Exception) -> None:
         """Tell the caller, unless it has gone."""
         if self.answered.done():
             return
@@ -78,6 +82,7 @@ class Batch:
         self._outcome = Outcome()
         self._at = now()
         self._alone = False
+        self._held_back: set[Origin] = set()
 
     async def store(self, sends: Sequence[Send]) -> Outcome:
         """Decide and write everything; what is announced is in the transaction, too."""
@@ -140,12 +145,19 @@ class Batch:
         if standing.first_seq is None:
             raise NotFound
         _check_partner(room.audience)
-        if room.audience.unlisted and not self._alone:
-            self._outcome.apart.append(send)
-            return
         _check_mentions(send.draft, room.audience)
         quote = _quoted(send, standing.first_seq, quotes)
-        self._take_line(send, standing, room, quote)
+        if self._is_for_later(send, room):
+            self._outcome.apart.append(send)
+        else:
+            self._take_line(send, standing, room, quote)
+
+    def _is_for_later(self, send: Send, room: _Room) -> bool:
+        """Is this a line to be stored alone, or one that must not overtake such a one of the same connection?"""
+        later = bool(room.audience.unlisted and not self._alone) or send.origin in self._held_back
+        if later and send.origin:
+            self._held_back.add(send.origin)
+        return later
 
     def _take_line(self, send: Send, standing: Standing, room: _Room, quote: Quote | None) -> None:
         room.seq, room.rev, room.ordinal = room.seq + 1, room.rev + 1, room.ordinal + 1

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import Context
 
 from ..db.sends import Sends
 from ..errors import Unavailable
+from ..schemas.messages import Sent
 from .audiences import Audiences
-from .batches import Batch, Outcome, Send
+from .batches import Batch, Outcome, Repeat, Send
 
 MAX_BATCH = 256
 MAX_WAITING = 4_000
@@ -22,11 +24,14 @@ UNKNOWN = "Whether this was stored is unknown. Send it again with the same clien
 class Lane:
     """The sends of some rooms, in the order in which they came.
 
-    The worker is a task for as long as something waits: a lone send starts it and waits for nobody.
+    The worker is a task for as long as something waits: a lone send starts it and waits for nobody. `original` finds
+    what a repeated send had stored.
     """
 
-    def __init__(self, sends: Sends) -> None:
+    def __init__(self, sends: Sends, original: Callable[[Send], Awaitable[Sent]]) -> None:
         self._sends = sends
+        self._original = original
+        self._looking_up: set[asyncio.Task[None]] = set()
         self._audiences = Audiences()
         self._waiting: deque[Send] = deque()
         self._apart: deque[Send] = deque()
@@ -43,10 +48,9 @@ class Lane:
     async def finish(self, seconds: float) -> None:
         """Let what waits be stored, in bounded time; the rest is answered that nobody knows."""
         if self._worker:
-            await asyncio.wait([self._worker], timeout=seconds)
-        if self._worker:
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
+            await _end([self._worker], seconds)
+        if self._looking_up:
+            await _end(self._looking_up, seconds)
 
     async def _work(self) -> None:
         batch: list[Send] = []
@@ -69,7 +73,14 @@ class Lane:
         for send in taken:
             if send.since < late:
                 send.answer(_unknown())
-        return [send for send in taken if not send.answered.done()]
+        ready = [send for send in taken if not send.answered.done()]
+        return self._without_overtakers(ready) if queue is self._waiting and self._apart else ready
+
+    def _without_overtakers(self, ready: list[Send]) -> list[Send]:
+        """Those that come from no connection of which an earlier send still waits apart; the others wait behind it."""
+        held_back = {send.origin for send in self._apart if send.origin}
+        self._apart.extend(send for send in ready if send.origin in held_back)
+        return [send for send in ready if send.origin not in held_back]
 
     async def _settle(self, batch: list[Send]) -> None:
         """Store and answer these sends. Where the database refuses something, each gets its own transaction."""
@@ -85,8 +96,25 @@ class Lane:
                 self._apart.extend(batch)
         else:
             for send, answer in outcome.answers:
-                send.answer(answer)
+                if isinstance(answer, Repeat):
+                    self._look_up(send)
+                else:
+                    send.answer(answer)
             self._apart.extend(outcome.apart)
+
+    def _look_up(self, send: Send) -> None:
+        """Answer a repeat, without holding up who comes after it."""
+        task = asyncio.create_task(self._answer_with_original(send))
+        self._looking_up.add(task)
+        task.add_done_callback(self._looking_up.discard)
+
+    async def _answer_with_original(self, send: Send) -> None:
+        try:
+            send.answer(await self._original(send))
+        except Exception as error:
+            send.answer(error)
+        finally:
+            send.answer(_unknown())  # cancelled
 
     async def _stored(self, batch: list[Send]) -> Outcome:
         """What the committed transaction has done. Raises Unavailable when the database stays away."""
@@ -104,6 +132,14 @@ class Lane:
                 return outcome
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
 
 
 def _unknown() -> Unavailable:

@@ -5,6 +5,7 @@ their room (lanes.py), which decides them in a transaction (batches.py).
 """
 
 import asyncio
+from functools import partial
 from uuid import UUID
 
 from ..db.database import Database
@@ -22,22 +23,49 @@ FINISH_SECONDS = 5.0
 class Sending:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lanes = [Lane(sends) for sends in database.sends]
+        self._lanes = [Lane(sends, self._original) for sends in database.sends]
+        self._underway: dict[str, tuple[Lane, set[asyncio.Future[Sent]]]] = {}
 
-    async def send(self, author_id: UUID, room_id: UUID, draft: MessageDraft, origin: str | None = None) -> Sent:
+    async def send(self, author_id: UUID, room_id: UUID, draft: MessageDraft) -> Sent:
         """Store a line and tell the room; stored once per `client_id` for ever, a repeat answers the original.
 
-        `origin` is the connection that asked: it gets the answer and no echo. Raises NotFound for who is not in the
-        room, Blocked and Gone where the partner of a direct room cannot be written to, Invalid for a `reply_to` that
-        may not be quoted here and for `mentions` of others than members, Unavailable with the outcome unknown when the
-        database stays away.
+        Raises NotFound for who is not in the room, Blocked and Gone where the partner of a direct room cannot be
+        written to, Invalid for a `reply_to` that may not be quoted here and for `mentions` of others than members,
+        Unavailable with the outcome unknown when the database stays away.
         """
+        return await self._put(self._lane(room_id), author_id, room_id, draft, None)
+
+    async def begin(self, author_id: UUID, room_id: UUID, draft: MessageDraft, origin: str) -> asyncio.Future[Sent]:
+        """`send` for the connection `origin`, which need not wait before it sends on; it hears no echo.
+
+        Its sends are committed in the order in which they come here: those to rooms of one lane follow each other
+        there, and one to another lane waits until all before it have been answered.
+        """
+        lane = self._lane(room_id)
+        while (underway := self._underway.get(origin)) and underway[0] is not lane:
+            await asyncio.wait(underway[1])
+        sent = self._put(lane, author_id, room_id, draft, origin)
+        self._underway.setdefault(origin, (lane, set()))[1].add(sent)
+        sent.add_done_callback(partial(self._forget, origin))
+        return sent
+
+    def _lane(self, room_id: UUID) -> Lane:
+        return self._lanes[room_id.int % len(self._lanes)]
+
+    def _put(
+        self, lane: Lane, author_id: UUID, room_id: UUID, draft: MessageDraft, origin: str | None
+    ) -> asyncio.Future[Sent]:
         loop = asyncio.get_running_loop()
         place = Place(room_id, author_id, draft.client_id)
         send = Send(new_id(), place, draft, origin, loop.time(), loop.create_future())
-        self._lanes[room_id.int % len(self._lanes)].put(send)
-        answer = await send.answered
-        return answer if isinstance(answer, Sent) else await self._original(send)
+        lane.put(send)
+        return send.answered
+
+    def _forget(self, origin: str, sent: asyncio.Future[Sent]) -> None:
+        _, underway = self._underway[origin]
+        underway.discard(sent)
+        if not underway:
+            del self._underway[origin]
 
     async def close(self) -> None:
         """Let the sends under way be stored, in bounded time."""
