@@ -43,11 +43,24 @@ def committed(service: Service) -> list[UUID | None]:
     return seen
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each transaction take a while, so that sends meet in it."""
+    store = Batch.store
+
+    async def slowly(self: Batch, sends: Sequence[Send]) -> Outcome:
+        await asyncio.sleep(0.01)
+        return await store(self, sends)
+
+    monkeypatch.setattr(Batch, "store", slowly)
+
+
+@pytest.mark.usefixtures("unhurried")
 async def test_over_all_rooms_the_order_is_the_one_emitted(
     anna: Person, rooms: list[str], committed: list[UUID | None]
 ) -> None:
     socket = await anna.connect()
-    drafts = [{"room_id": rooms[number * 7 % 6 if number > 30 else number % 4], **draft()} for number in range(SENDS)]
+    drafts = [{"room_id": rooms[number % (6 if number > 30 else 4)], **draft()} for number in range(SENDS)]
     answers = await asyncio.gather(*(socket.call("send_message", each) for each in drafts))
     assert all(answer["ok"] and not answer["replayed"] for answer in answers)
     assert [str(each) for each in committed] == [each["client_id"] for each in drafts]
@@ -70,6 +83,28 @@ async def test_the_next_event_is_taken_before_a_send_is_acknowledged(
     assert not sending.done()
     let_go.set()
     assert (await sending)["ok"]
+
+
+async def test_a_socket_is_not_read_on_while_too_much_of_it_is_under_way(
+    service: Service, anna: Person, rooms: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, let_go = Batch.store, asyncio.Event()
+
+    async def hold(self: Batch, sends: Sequence[Send]) -> Outcome:
+        await let_go.wait()
+        return await stored(self, sends)
+
+    monkeypatch.setattr(Batch, "store", hold)
+    socket = await anna.connect()
+    calls = [asyncio.create_task(socket.call("send_message", {"room_id": rooms[0], **draft()})) for _ in range(100)]
+    (connection,) = service.parts.connections.of_user(UUID(anna.id))
+    while connection.underway < 64:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert connection.underway == 64
+    let_go.set()
+    assert all(answer["ok"] for answer in await asyncio.gather(*calls))
+    assert connection.underway == 0
 
 
 async def test_a_refused_send_does_not_hold_up_the_others(anna: Person, rooms: list[str]) -> None:
