@@ -225,15 +225,32 @@ class TestLeavingADirectRoom:
         self, anna: Person, boris: Person, direct: dict[str, Any]
     ) -> None:
         await say(boris, direct, "old story")
-        annas, boriss = await anna.connect(), await boris.connect()
+        annas = await anna.connect()
         await anna.post(f"/rooms/{direct['id']}/leave", expect=204)
         assert await annas.heard("room_removed") == {"room_id": direct["id"]}
-        assert await boriss.heard("room_read") == {"room_id": direct["id"], "user_id": anna.id, "read_seq": 1}
         assert (await anna.get("/rooms"))["items"] == []
         assert await lines(anna, direct) == []
         assert [line["text"] for line in await lines(boris, direct)] == ["old story"]
         await anna.post(f"/rooms/{direct['id']}/leave", expect=204)
         assert (await boris.get(f"/rooms/{direct['id']}"))["member_count"] == 2
+
+    async def test_leaving_is_not_reading(self, anna: Person, boris: Person, direct: dict[str, Any]) -> None:
+        line = await say(boris, direct, "are you there?")
+        before, boriss = await boris.get(f"/rooms/{direct['id']}"), await boris.connect()
+        await anna.post(f"/rooms/{direct['id']}/leave", expect=204)
+        assert await boris.get(f"/rooms/{direct['id']}") == before
+        assert (await boris.get(f"/messages/{line['id']}/receipts"))["items"] == []
+        assert (await anna.get(f"/rooms/{direct['id']}"))["me"]["unread_count"] == 0
+        await boriss.call("set_typing", {"room_id": direct["id"], "on": True})
+        assert [name for name, _ in boriss.events] == ["ready"]
+
+    async def test_nobody_pins_across_a_block(self, anna: Person, boris: Person, direct: dict[str, Any]) -> None:
+        line = await say(boris, direct, "read this")
+        await anna.put(f"/blocks/{boris.id}", expect=204)
+        for each in (anna, boris):
+            answer = await each.patch(f"/rooms/{direct['id']}", {"notice_id": line["id"]}, expect=403)
+            assert answer["code"] == "blocked"
+        assert await lines(anna, direct) == [line]
 
     async def test_it_comes_back_empty_with_the_next_message(
         self, anna: Person, boris: Person, direct: dict[str, Any]

@@ -3,13 +3,13 @@
 import unicodedata
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
 from bench.corpus import Corpus
-from src.db import bigrams, postgres_search, sqlite_search
+from src.db import bigrams, cursors, postgres_search, sqlite_search
 from src.db.search_rows import Wanted
 from src.services.search import snippet
 
@@ -204,6 +204,19 @@ class TestNobodyFindsWhatTheyMayNotRead:
         await send(boris, direct, "점심 after")
         assert await found(anna, "점심") == ["점심 after"]
         assert len(await found(boris, "점심")) == 2
+
+    async def test_a_page_follows_although_its_place_was_deleted(self, anna: Person, room: dict[str, Any]) -> None:
+        lines = [await say(anna, room, f"점심 {number}") for number in range(5)]
+        page = await anna.get("/search/messages?q=점심&limit=2")
+        await anna.delete(f"/messages/{page['items'][-1]['message_id']}", expect=200)
+        rest = await anna.get(f"/search/messages?q=점심&cursor={page['next_cursor']}")
+        assert [hit["message_id"] for hit in rest["items"]] == [line["id"] for line in reversed(lines[:3])]
+
+    async def test_a_cursor_does_not_tell_how_much_others_write(self, anna: Person, room: dict[str, Any]) -> None:
+        for number in range(3):
+            await say(anna, room, f"점심 {number}")
+        page = await anna.get("/search/messages?q=점심&limit=2")
+        assert cursors.decode(page["next_cursor"], UUID) == (UUID(page["items"][-1]["message_id"]),)
 
     async def test_a_cursor_of_anothers_search_leads_nowhere_else(
         self, cast: Cast, anna: Person, room: dict[str, Any]

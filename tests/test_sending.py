@@ -180,6 +180,17 @@ class TestASend:
         assert answer.json["message"]["reactions"] == []
         assert await refused(boris, group_id) == (404, "not_found")
 
+    async def test_again_shows_nothing_of_the_time_one_was_away(
+        self, anna: Person, boris: Person, group_id: str
+    ) -> None:
+        body = draft("I was here")
+        line = (await boris.post(f"/rooms/{group_id}/messages", body))["message"]
+        await boris.post(f"/rooms/{group_id}/leave", {})
+        await anna.put(f"/messages/{line['id']}/reactions/👋")
+        await anna.post(f"/rooms/{group_id}/members", {"user_ids": [boris.id]}, expect=200)
+        again = await boris.post(f"/rooms/{group_id}/messages", body, expect=200)
+        assert (again["message"]["id"], again["message"]["reactions"]) == (line["id"], [])
+
     async def test_again_is_answered_across_a_block(self, anna: Person, boris: Person) -> None:
         room_id, body = (await open_room(anna, boris))["id"], draft()
         line = (await anna.post(f"/rooms/{room_id}/messages", body))["message"]

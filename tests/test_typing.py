@@ -216,6 +216,15 @@ async def test_who_is_removed_while_the_members_are_asked_for_hears_nothing(
     assert typing(boriss) == []
 
 
+async def test_who_has_left_a_direct_room_is_not_heard_typing(anna: Person, boris: Person, room_id: str) -> None:
+    annas, boriss = await anna.connect(), await boris.connect()
+    await anna.post(f"/rooms/{room_id}/leave", expect=204)
+    await set_typing(annas, room_id, True)
+    await boris.post(f"/rooms/{room_id}/messages", draft(), expect=201)
+    await boriss.heard("message_sent")
+    assert typing(boriss) == []
+
+
 async def test_nobody_types_in_more_rooms_than_that(service: Service, cast: Cast, anna: Person) -> None:
     annas = await anna.connect()
     rooms = []

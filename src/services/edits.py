@@ -8,7 +8,8 @@ from ..db.database import Database
 from ..db.rows import Row
 from ..errors import Forbidden
 from ..schemas.messages import Message
-from .lines import change_line, lock_readable, refuse_across_block, refuse_tombstone, refuse_unless_own, seen
+from .lines import change_line, lock_readable, refuse_tombstone, refuse_unless_own, seen
+from .rooms import refuse_across_block
 from .system_lines import announce_change
 
 

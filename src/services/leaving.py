@@ -7,8 +7,8 @@ from ..clock import now
 from ..db.database import Database, Transaction
 from ..db.rows import Row
 from ..errors import Forbidden, NotFound
-from ..events import RoomLeft, RoomWasRead
-from ..schemas.rooms import RoomRead, RoomRemoved
+from ..events import RoomLeft
+from ..schemas.rooms import RoomRemoved
 from .rooms import locked, refuse_unless_managed
 from .system_lines import add_system_line, announce_change
 
@@ -73,15 +73,14 @@ async def _part(tx: Transaction, room: Row, member_id: UUID, role: str, *, quiet
 
 
 async def _unlist(tx: Transaction, room: Row) -> None:
-    """Take a direct room out of somebody's list: it begins anew for them behind its last line."""
+    """Take a direct room out of somebody's list: it begins anew for them behind its last line.
+
+    Nothing of it is unread for them, and nobody is told that they had read it.
+    """
     if room.listed_at is None:
         return
     at = now()
-    read = await tx.cursors.move(room.id, room.user_id, room.last_seq, at)
     anew = {"first_seq": room.last_seq + 1, "first_rev": room.rev, "read_ordinal": room.last_ordinal}
     await tx.members.change(room.id, room.user_id, listed_at=None, touched_at=at, **anew)
     await tx.rooms.change_roster(room.id)
     tx.announce(RoomLeft(frozenset({room.user_id}), RoomRemoved(room_id=room.id)))
-    if read:
-        seen = RoomRead(room_id=room.id, user_id=room.user_id, read_seq=room.last_seq)
-        tx.announce(RoomWasRead(await tx.members.hearing(room.id), seen))

@@ -8,7 +8,7 @@ from ..db.database import Transaction
 from ..db.message_views import message_views
 from ..db.repositories import Repositories
 from ..db.rows import Row
-from ..errors import Blocked, Forbidden, Gone, NotFound
+from ..errors import Forbidden, Gone, NotFound
 from ..events import MessageChanged
 from ..schemas.messages import Message
 from .rooms import locked
@@ -46,12 +46,6 @@ def refuse_tombstone(line: Row) -> None:
     """Raise Gone for a line that was deleted."""
     if line.deleted_at is not None:
         raise Gone("This message was deleted.")
-
-
-async def refuse_across_block(tx: Transaction, room: Row) -> None:
-    """Raise Blocked in a direct room whose two have a block between them."""
-    if room.kind == "direct" and await tx.blocks.between(room.low_id, room.high_id):
-        raise Blocked
 
 
 async def change_line(tx: Transaction, room: Row, line: Row, at: datetime, **values: Any) -> Message:

@@ -11,7 +11,8 @@ from ..db.views import user_view
 from ..errors import Conflict, Forbidden
 from ..schemas.common import Page, PageQuery
 from ..schemas.messages import MAX_EMOJIS, Message, ReactionBy
-from .lines import change_line, lock_readable, readable, refuse_across_block, refuse_tombstone, seen
+from .lines import change_line, lock_readable, readable, refuse_tombstone, seen
+from .rooms import refuse_across_block
 
 
 class Reactions:

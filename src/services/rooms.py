@@ -114,6 +114,12 @@ def refuse_unless_managed(room: Row) -> None:
         raise Forbidden("Only the owner and the admins of the group may do this.")
 
 
+async def refuse_across_block(tx: Transaction, room: Row) -> None:
+    """Raise Blocked in a direct room whose two have a block between them."""
+    if room.kind == "direct" and await tx.blocks.between(room.low_id, room.high_id):
+        raise Blocked
+
+
 async def _joined(reads: Repositories, user_id: UUID, room_id: UUID) -> Row:
     mine = await reads.rooms.joined_by(user_id, room_id)
     if mine is None:
@@ -144,7 +150,8 @@ async def _rename(tx: Transaction, room: Row, name: str | None) -> None:
 
 
 async def _pin(tx: Transaction, room: Row, message_id: UUID | None) -> None:
-    """Pin a message, or none. In a direct room both may."""
+    """Pin a message, or none. In a direct room both may, unless there is a block between them."""
+    await refuse_across_block(tx, room)
     if room.kind == "group":
         refuse_unless_managed(room)
     pinned = await _readable(tx, room, message_id) if message_id else None

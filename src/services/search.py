@@ -24,18 +24,20 @@ class Search:
 
         Raises NotFound for a room of others, Invalid for a cursor that was not given out.
         """
-        position = cursors.decode(query.cursor, int)
+        position = cursors.decode(query.cursor, UUID)
         wanted = Wanted(
             text=query.q, sender_id=query.sender_id, kind=query.has, after=query.after, until=query.before,
-            before=int(str(position[0])) if position else None, limit=query.limit,
+            limit=query.limit,
         )  # fmt: skip
         async with self._database.snapshot() as reads:
             if query.room_id and await reads.rooms.joined_by(user_id, query.room_id) is None:
                 raise NotFound
             if not bigrams.words(query.q):
                 return Page(items=[])
+            if position:
+                wanted = wanted._replace(before=await reads.search.number_after(UUID(str(position[0]))))
             found = await reads.search.found_by(user_id, wanted, query.room_id)
-            found, following = cursors.cut(found, query.limit, lambda row: (row.number,))
+            found, following = cursors.cut(found, query.limit, lambda row: (row.message_id,))
             lines = await reads.messages.by_ids([each.message_id for each in found])
             people = await reads.people.shown({line.sender_id for line in lines.values()})
         shown = {sender_id: user_view(row) for sender_id, row in people.items()}

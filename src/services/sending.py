@@ -80,9 +80,10 @@ class Sending:
             mine = await reads.rooms.joined_by(send.place.sender_id, send.place.room_id)
             first_seq = mine.first_seq if mine else row.seq
             (message,) = await message_views(reads, [row], {row.room_id: first_seq})
-        return Sent(message=message if mine else _left_behind(message), replayed=row.id != send.id)
+        readable = mine is not None and row.seq >= mine.first_seq
+        return Sent(message=message if readable else _left_behind(message), replayed=row.id != send.id)
 
 
 def _left_behind(message: Message) -> Message:
-    """A line of one's own in a room that one has left: what others did to it since is not to be seen."""
+    """A line of one's own from before one left the room: what others did to it since is not to be seen."""
     return message.model_copy(update={"reactions": []})

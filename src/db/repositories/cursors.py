@@ -28,7 +28,11 @@ _SEEN_TYPING_BY = (
     .where(
         or_(
             _THEM.user_id == _ME.user_id,
-            and_(_THEM.listed_at.is_not(None), or_(Room.kind == "group", ~_BETWEEN_US.exists())),
+            and_(
+                _ME.listed_at.is_not(None),
+                _THEM.listed_at.is_not(None),
+                or_(Room.kind == "group", ~_BETWEEN_US.exists()),
+            ),
         )
     )
 )
@@ -155,6 +159,6 @@ class Cursors:
     async def seen_typing_by(self, room_id: UUID, user_id: UUID) -> Sequence[Row]:
         """Who sees this member type, and the member: `user_id`, and the room's `kind`. Empty for who is not in it.
 
-        Who has the room in their list; in a direct room nobody across a block.
+        Who has the room in their list, if the member has; in a direct room nobody across a block.
         """
         return (await self._connection.execute(_SEEN_TYPING_BY, {"room_id": room_id, "user_id": user_id})).all()

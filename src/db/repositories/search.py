@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .. import postgres_search, sqlite_search
 from ..models import Member, Message
 from ..rows import Row
+from ..search_models import SearchLine
 from ..search_rows import Findable, Wanted
 
 ROOMS_NAMED = 64
@@ -48,6 +49,14 @@ class Search:
         named = room_ids if len(room_ids) <= ROOMS_NAMED else []
         hits: Sequence[Row] = await self._index.hits(self._connection, user_id, wanted, named)
         return hits
+
+    async def number_after(self, message_id: UUID) -> int:
+        """The number behind all lines older than this one. Numbers count the whole service: nobody is shown one."""
+        place = select(SearchLine.number, SearchLine.message_id).where(SearchLine.message_id <= message_id)
+        row = (await self._connection.execute(place.order_by(SearchLine.message_id.desc()).limit(1))).one_or_none()
+        if row is None:
+            return 0
+        return int(row.number) + int(row.message_id != message_id)
 
     async def _rooms_of(self, user_id: UUID) -> Sequence[UUID]:
         rooms = select(Member.room_id).where(Member.user_id == user_id).limit(ROOMS_NAMED + 1)
