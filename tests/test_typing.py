@@ -74,7 +74,7 @@ async def test_it_ends_by_itself_and_later_if_it_is_said_again(
     service: Service, anna: Person, boris: Person, room_id: str
 ) -> None:
     assert service.parts.typing._lasts_seconds == 6
-    service.parts.typing._lasts_seconds = 0.2
+    service.parts.typing._lasts_seconds = 1.5
     annas, boriss = await anna.connect(), await boris.connect()
     await set_typing(annas, room_id, True)
     begun = service.parts.typing._typing[UUID(anna.id)][UUID(room_id)]
