@@ -107,6 +107,7 @@ class PostgresSends:
         self._publish = publish
         self._connection: AsyncConnection | None = None
         self._driver: asyncpg.Connection = None
+        self._is_new = True
 
     @contextlib.asynccontextmanager
     async def transaction(self, room_ids: Collection[UUID]) -> AsyncIterator[PostgresSendTransaction]:
@@ -132,9 +133,12 @@ class PostgresSends:
         if self._connection is None or self._driver.is_closed():
             await self._drop()
             self._connection = await self._engine.connect()
+            self._is_new = True
             self._driver = (await self._connection.get_raw_connection()).driver_connection
         await self._driver.execute(_LOCK % ",".join(f"'{room_id}'" for room_id in room_ids))
-        return PostgresSendTransaction(self._connection, self._driver)
+        transaction = PostgresSendTransaction(self._connection, self._driver)
+        transaction.on_new_connection, self._is_new = self._is_new, False
+        return transaction
 
     async def _commit(self) -> None:
         if await self._driver.execute("COMMIT") != "COMMIT":  # what has failed is rolled back without an error
