@@ -11,6 +11,7 @@ from sqlalchemy import text
 from bench.corpus import Corpus
 from src.db import bigrams, cursors, postgres_search, sqlite_search
 from src.db.search_rows import Wanted
+from src.services.housekeeping import Housekeeping
 from src.services.search import snippet
 
 from .cast import Cast, Person, Service
@@ -234,6 +235,7 @@ class TestNobodyFindsWhatTheyMayNotRead:
         for person in (anna, boris):
             await person.post(f"/rooms/{room['id']}/leave", expect=204)
         assert await found(anna, "점심") == []
+        await Housekeeping(service.parts.database).sweep()
         async with service.parts.database.snapshot() as reads:
             assert await reads._connection.scalar(text("SELECT count(*) FROM search_lines")) == 0
 

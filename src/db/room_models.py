@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base
 
 # Columns that came after the first release have a default, for the rows that were there.
 LONG_AGO = "1970-01-01 00:00:00.000000"
+ABANDONED = "abandoned_at IS NOT NULL"
 
 
 class Room(Base):
@@ -19,7 +20,7 @@ class Room(Base):
     `roster` counts up whenever it changes who may write or who hears: members coming and going, a direct room entering
     or leaving a list, a block between its two, an account deleted. What was read of the members at one value of it
     holds as long as the value does. `active_at`: its last line; `changed_at`: its last `rev`. `notice_seq`: the line
-    that is pinned on top.
+    that is pinned on top. `abandoned_at`: when the last member left a group, which then waits to be deleted.
     """
 
     __tablename__ = "rooms"
@@ -28,6 +29,7 @@ class Room(Base):
         CheckConstraint("kind IN ('direct', 'group')", name="kind"),
         CheckConstraint("(kind = 'direct') = (low_id IS NOT NULL AND high_id IS NOT NULL)", name="direct_has_a_pair"),
         CheckConstraint("low_id IS NULL OR low_id < high_id", name="one_room_per_pair"),
+        Index(None, "abandoned_at", sqlite_where=text(ABANDONED), postgresql_where=text(ABANDONED)),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -44,6 +46,7 @@ class Room(Base):
     notice_seq: Mapped[int | None]
     active_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
     changed_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
+    abandoned_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

@@ -38,9 +38,9 @@ async def change(connection: AsyncConnection, line: Findable, new_text: str) -> 
 
 
 async def forget(connection: AsyncConnection, lines: Sequence[Findable]) -> None:
-    for line in lines:
-        for statement in (_TAKE_OUT, _FORGET):
-            await connection.execute(text(statement), parameters(line))
+    values = [parameters(line) for line in lines]
+    for statement in (_TAKE_OUT, _FORGET):
+        await connection.execute(text(statement), values)
 
 
 def match(wanted: str, room_ids: Sequence[UUID], sender_id: UUID | None) -> str:

@@ -11,6 +11,9 @@ from ..db.database import Database
 log = structlog.get_logger("chatty.housekeeping")
 
 EVERY_SECONDS = 3600
+ROWS_AT_ONCE = 100
+"""Of an abandoned room: SQLite deletes in the loop that serves, and others wait for the transaction."""
+REST_SECONDS = 0.05
 KEPT = timedelta(days=30)
 
 
@@ -28,9 +31,24 @@ class Housekeeping:
                 log.warning("Sweeping failed; it waits an hour.", error=type(error).__name__)
 
     async def sweep(self) -> None:
-        """Forget expired tokens, and what was over or failed a month ago."""
+        """Forget expired tokens, what was over or failed a month ago, and rooms that nobody is in any more."""
         moment = now()
         async with self._database.transaction() as tx:
             await tx.email_tokens.sweep(moment)
             await tx.sessions.sweep(moment - KEPT)
             await tx.outbox.sweep(moment - KEPT)
+        while await self._forget_some_of_a_room():  # noqa: ASYNC110 - it rests, and waits for nothing
+            await asyncio.sleep(REST_SECONDS)
+
+    async def _forget_some_of_a_room(self) -> bool:
+        """Delete some rows of an abandoned room, or at last the room. False if there is none."""
+        async with self._database.transaction() as tx:
+            room_id = await tx.abandoned.next_room()
+            if room_id is None:
+                return False
+            if lines := await tx.abandoned.lines(room_id, ROWS_AT_ONCE):
+                await tx.search.forget(lines)
+                await tx.abandoned.delete_lines(lines)
+            elif not await tx.abandoned.delete_marks(room_id, ROWS_AT_ONCE):
+                await tx.abandoned.delete_room(room_id)
+            return True

@@ -54,17 +54,16 @@ async def _part(tx: Transaction, room: Row, member_id: UUID, role: str, *, quiet
     at = now()
     await tx.members.remove(room.id, member_id)
     tx.announce(RoomLeft(frozenset({member_id}), RoomRemoved(room_id=room.id)))
+    await tx.rooms.change_roster(room.id)
     left = await tx.members.count(room.id)
     if not left:
-        await tx.search.forget_room(room.id)
-        await tx.rooms.remove(room.id)
+        await tx.rooms.abandon(room.id, at)
         return
     changed: dict[str, Any] = {"member_count": left, "left": [member_id]}
     next_owner = await tx.members.next_owner(room.id) if role == "owner" else None
     if next_owner:
         await tx.members.change(room.id, next_owner, role="owner")
         changed["roles"] = {next_owner: "owner"}
-    await tx.rooms.change_roster(room.id)
     if member_id != room.user_id:
         await add_system_line(tx, room, at, "removed", room.user_id, [member_id])
     elif not quiet:

@@ -41,7 +41,11 @@ def tables_of(connection: Connection) -> dict[str, Any]:
     seen = inspect(connection)
 
     def told(rows: list[Any]) -> list[str]:
-        return sorted(str(sorted((name, str(value)) for name, value in row.items())) for row in rows)
+        return sorted(str(sorted((name, said(value)) for name, value in row.items())) for row in rows)
+
+    def said(value: Any) -> str:
+        """An index's conditions are objects of SQLAlchemy's in a dict."""
+        return str({name: str(each) for name, each in value.items()} if isinstance(value, dict) else value)
 
     return {
         table: {

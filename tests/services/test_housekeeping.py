@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, update
@@ -10,8 +11,21 @@ from src.clock import now
 from src.config import Settings
 from src.db.database import Database
 from src.db.ids import new_id
-from src.db.models import EmailToken, OutboxItem, Session
+from src.db.models import EmailToken, Message, OutboxItem, Reaction, ReadMark, Room, Session
+from src.db.repositories import abandoned
+from src.db.search_models import SearchLine
+from src.db.search_rows import Wanted
+from src.schemas.messages import MessageDraft
+from src.schemas.rooms import GroupDraft
+from src.services import housekeeping
+from src.services.cursors import Cursors
+from src.services.groups import Groups
 from src.services.housekeeping import Housekeeping
+from src.services.leaving import Leaving
+from src.services.reactions import Reactions
+from src.services.sending import Sending
+
+from ..people import House
 
 
 @pytest.fixture
@@ -49,3 +63,60 @@ async def test_sessions_tokens_and_failed_work_go_when_they_are_over(db: Databas
     assert await counts(db) == [1, 1, 1]
     async with db.snapshot() as reads:
         assert (await reads._connection.execute(select(Session.id))).scalar_one() == kept
+
+
+OF_ROOMS = (Room, Message, SearchLine, Reaction, ReadMark)
+
+
+async def rows_of(house: House, room_id: UUID) -> list[int]:
+    """How many rows of each kind a room has; marks and reactions of all rooms."""
+    kept = []
+    async with house.database.snapshot() as reads:
+        for table in OF_ROOMS:
+            rows = select(func.count()).select_from(table)
+            if table is Room:
+                rows = rows.where(Room.id == room_id)
+            elif hasattr(table, "room_id"):
+                rows = rows.where(table.room_id == room_id)
+            kept.append((await reads._connection.execute(rows)).scalar_one())
+    return kept
+
+
+async def test_a_room_without_members_goes_in_portions_and_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(housekeeping, "REST_SECONDS", 0)
+    anna, boris = [await house.join(name) for name in ("Anna", "Boris")]
+    await house.befriend(anna, boris)
+    sending, leaving = Sending(house.database), Leaving(house.database)
+    draft = GroupDraft(kind="group", name="Hiking", member_ids=[boris])
+    kept, gone = [(await Groups(house.database, 10).make(anna, draft)).id for _ in range(2)]
+    for room_id in (kept, gone):
+        for number in range(5):
+            line = (await sending.send(anna, room_id, MessageDraft(client_id=uuid4(), text=f"점심 {number}"))).message
+            await Cursors(house.database).mark_read(boris, room_id, line.seq)
+            await Reactions(house.database).react(boris, line.id, "👍", on=True)
+    for person in (anna, boris):
+        await leaving.leave(person, gone)
+    assert await rows_of(house, gone) == [1, 7, 5, 10, 5]  # nothing of it is read by who leaves, nor deleted
+    await Housekeeping(house.database).sweep()
+    assert await rows_of(house, gone) == [0, 0, 0, 5, 0]
+    assert await rows_of(house, kept) == [1, 6, 5, 5, 5]
+    async with house.database.snapshot() as reads:
+        found = await reads.search.found_by(anna, Wanted("점심"), None)
+        assert len(found) == 5
+        if house.database.is_sqlite:  # what it indexed of the lines is gone too, and not only their numbers
+            of_all = "SELECT count(*) FROM search_index WHERE search_index MATCH '\"점심\"'"
+            assert (await reads._connection.exec_driver_sql(of_all)).scalar_one() == 5
+    await sending.close()
+
+
+async def test_rooms_without_members_are_found_by_an_index(house: House, database: str) -> None:
+    async with house.database.transaction() as tx:
+        asked = str(abandoned._NEXT.compile(tx._connection.sync_connection, compile_kwargs={"literal_binds": True}))
+        if database == "postgres":
+            await tx._connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN " if database == "sqlite" else "EXPLAIN "
+        plan = str((await tx._connection.exec_driver_sql(explain + asked)).all())
+    assert "ix_rooms_abandoned_at" in plan, plan

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from .abandoned import Abandoned
 from .blocks import Blocks
 from .cursors import Cursors
 from .email_tokens import EmailTokens
@@ -28,6 +29,10 @@ class Repositories:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    @cached_property
+    def abandoned(self) -> Abandoned:
+        return Abandoned(self._connection)
 
     @cached_property
     def blocks(self) -> Blocks:

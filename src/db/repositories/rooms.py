@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
@@ -107,9 +107,9 @@ class Rooms:
         """Pin the line `seq`, or none."""
         await self._connection.execute(update(Room).where(Room.id == room_id).values(notice_seq=seq))
 
-    async def remove(self, room_id: UUID) -> None:
-        """Delete the room and all that is in it."""
-        await self._connection.execute(delete(Room).where(Room.id == room_id))
+    async def abandon(self, room_id: UUID, at: datetime) -> None:
+        """Say that nobody is in the room any more: nobody finds it, and housekeeping deletes it."""
+        await self._connection.execute(update(Room).where(Room.id == room_id).values(abandoned_at=at))
 
     async def list_for(self, room_id: UUID, user_ids: Sequence[UUID], at: datetime) -> None:
         """Put the room into these members' lists: its roster changes."""

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import postgres_search, sqlite_search
-from ..models import Member, Message
+from ..models import Member
 from ..rows import Row
 from ..search_models import SearchLine
 from ..search_rows import Findable, Wanted
@@ -30,13 +30,9 @@ class Search:
         await self._index.change(self._connection, _findable(line), text)
 
     async def forget(self, lines: Sequence[Row]) -> None:
-        """Have lines, rows of `messages` as they were, no longer found."""
-        await self._index.forget(self._connection, [_findable(line) for line in lines])
-
-    async def forget_room(self, room_id: UUID) -> None:
-        """Have nothing of a room found, before the room itself goes."""
-        lines = select(Message).where(Message.room_id == room_id, Message.text.is_not(None))
-        await self.forget((await self._connection.execute(lines.with_only_columns(*Message.__table__.columns))).all())
+        """Have lines, rows of `messages` as they were, no longer found; those without a text were not."""
+        if found := [_findable(line) for line in lines if line.text is not None]:
+            await self._index.forget(self._connection, found)
 
     async def found_by(self, user_id: UUID, wanted: Wanted, room_id: UUID | None) -> Sequence[Row]:
         """Numbers and ids of the lines that this person may read and is looking for, one more than `wanted.limit`.

@@ -26,6 +26,7 @@ _COLUMNS: dict[str, list[sa.Column[Any]]] = {
         sa.Column("notice_seq", sa.BigInteger(), nullable=True),
         sa.Column("active_at", _MOMENT, nullable=False, server_default=_LONG_AGO),
         sa.Column("changed_at", _MOMENT, nullable=False, server_default=_LONG_AGO),
+        sa.Column("abandoned_at", _MOMENT, nullable=True),
     ],
     "members": [
         sa.Column("first_rev", sa.BigInteger(), nullable=False, server_default="0"),
@@ -49,6 +50,10 @@ def upgrade() -> None:
         for column in columns:
             op.add_column(table, column)
     _add_tables()
+    abandoned = sa.text("abandoned_at IS NOT NULL")
+    op.create_index(
+        "ix_rooms_abandoned_at", "rooms", ["abandoned_at"], sqlite_where=abandoned, postgresql_where=abandoned
+    )
     op.execute(
         "UPDATE rooms SET active_at ="
         " coalesce((SELECT max(created_at) FROM messages WHERE messages.room_id = rooms.id), created_at)"
