@@ -20,9 +20,16 @@ from .uninterrupted import uninterrupted
 LANES = 2
 
 # A batch asks for rows by their keys. A plan made while a table was small must not scan it once it is large.
-_BY_KEYS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+# Nor is a plan made for each batch: that takes as long as carrying it out.
+_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 
-_LOCK = "BEGIN; SELECT 1 FROM rooms WHERE id IN (%s) ORDER BY id FOR NO KEY UPDATE"
+_PREPARE = "PREPARE lock_rooms (uuid[]) AS SELECT 1 FROM rooms WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+_LOCK = "BEGIN; EXECUTE lock_rooms ('{%s}')"
 _STANDINGS = """
     SELECT d.n, r.last_seq, r.rev, r.last_ordinal, r.roster, r.active_at, m.first_seq,
         u.id, u.nickname, u.intro, u.avatar, e.id
@@ -102,7 +109,7 @@ class PostgresSends:
     """
 
     def __init__(self, url: str, publish: Publish) -> None:
-        engine = postgres.engine(url, connections=1, lock_timeout="2000", **_BY_KEYS)
+        engine = postgres.engine(url, connections=1, lock_timeout="2000", **_SETTINGS)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._publish = publish
         self._connection: AsyncConnection | None = None
@@ -130,15 +137,25 @@ class PostgresSends:
         await self._engine.dispose()
 
     async def _begin(self, room_ids: Collection[UUID]) -> PostgresSendTransaction:
-        if self._connection is None or self._driver.is_closed():
+        connection = self._connection
+        if connection is None or self._driver.is_closed():
             await self._drop()
-            self._connection = await self._engine.connect()
-            self._is_new = True
-            self._driver = (await self._connection.get_raw_connection()).driver_connection
-        await self._driver.execute(_LOCK % ",".join(f"'{room_id}'" for room_id in room_ids))
-        transaction = PostgresSendTransaction(self._connection, self._driver)
+            connection = await self._connect()
+        await self._driver.execute(_LOCK % ",".join(map(str, room_ids)))
+        transaction = PostgresSendTransaction(connection, self._driver)
         transaction.on_new_connection, self._is_new = self._is_new, False
         return transaction
+
+    async def _connect(self) -> AsyncConnection:
+        connection = self._connection = await self._engine.connect()
+        self._is_new = True
+        self._driver = (await connection.get_raw_connection()).driver_connection
+        try:
+            await self._driver.execute(_PREPARE)
+        except BaseException:
+            await uninterrupted(self._drop())  # no connection is kept without its statement
+            raise
+        return connection
 
     async def _commit(self) -> None:
         if await self._driver.execute("COMMIT") != "COMMIT":  # what has failed is rolled back without an error
