@@ -59,7 +59,10 @@ class Member(Base):
     """
 
     __tablename__ = "members"
-    __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'member')", name="role"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('owner', 'admin', 'member')", name="role"),
+        Index(None, "room_id", "touched_at"),
+    )
 
     room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)

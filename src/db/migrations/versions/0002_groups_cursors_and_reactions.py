@@ -50,6 +50,7 @@ def upgrade() -> None:
         for column in columns:
             op.add_column(table, column)
     _add_tables()
+    op.create_index("ix_members_room_id_touched_at", "members", ["room_id", "touched_at"])
     abandoned = sa.text("abandoned_at IS NOT NULL")
     op.create_index(
         "ix_rooms_abandoned_at", "rooms", ["abandoned_at"], sqlite_where=abandoned, postgresql_where=abandoned
