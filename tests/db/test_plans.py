@@ -1,5 +1,6 @@
 """What every device asks is answered by an index, on either database."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -56,3 +57,11 @@ async def test_what_moved_without_a_rev_is_found_by_its_time(house: House, datab
     async with house.database.transaction() as tx:
         plan = await plans(tx, database, tx.cursors.touched_rooms_of(mine[0], now() - timedelta(minutes=1)))
     assert "ix_members_room_id_touched_at" in plan, plan
+
+
+async def test_what_is_unread_is_found_by_person(house: House, database: str, mine: Any) -> None:
+    async with house.database.transaction() as tx:
+        plan = await plans(tx, database, tx.cursors.unread_of([mine, (mine[0], new_id()), (new_id(), mine[1])]))
+        assert await tx.cursors.unread_of([mine, (mine[0], mine[0])]) == {mine: (0, 0), (mine[0], mine[0]): (0, 0)}
+    assert plan.count("ix_members_user_id") == 2, plan
+    assert not re.search("SCAN members|Scan on members$", plan.replace("Bitmap Heap Scan", "")), plan
