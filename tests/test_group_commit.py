@@ -466,5 +466,25 @@ class TestAServerThatFails:
         assert len(certain) > len(unknown)
 
 
+    async def test_may_be_another_one_when_it_is_back_so_members_are_asked_anew(
+        self, service: Service, anna: Person, boris: Person, settings: Settings
+    ) -> None:
+        room_id = (await open_room(anna, boris))["id"]
+        await send(anna, room_id, "first")
+        await send(anna, room_id, "second")
+        (sends,) = service.parts.database.sends
+        driver = sends._driver  # type: ignore[attr-defined]
+        database = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
+        # What a restore may bring: another membership under the same number of the roster.
+        await database.execute("DELETE FROM members WHERE user_id = $1", UUID(boris.id))
+        await database.execute("SELECT pg_terminate_backend($1)", driver.get_server_pid())
+        await database.close()
+        boriss = await boris.connect()
+        await until(driver.is_closed)
+        await send(anna, room_id, "not for Boris")
+        assert (await boriss.call("nonsense", {}))["ok"] is False
+        assert _heard(boriss.events) == []
+
+
 def _heard(events: list[tuple[str, Any]]) -> list[str]:
     return [payload["id"] for name, payload in events if name == "message_sent"]

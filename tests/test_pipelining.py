@@ -130,3 +130,63 @@ async def test_who_hangs_up_has_sent_what_was_taken(cast: Cast, anna: Person, ro
     line = await send(anna, rooms[0], "after")
     history = await anna.get(f"/rooms/{rooms[0]}/messages?limit=100")
     assert [each["seq"] for each in history["items"]] == list(range(1, line["seq"] + 1))
+
+
+async def test_one_that_must_be_alone_does_not_leave_the_others_alone(
+    service: Service, anna: Person, rooms: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    store = Batch.store
+
+    async def counted(self: Batch, sends: Sequence[Send]) -> Outcome:
+        sizes.append(len(sends))
+        await asyncio.sleep(0.01)
+        return await store(self, sends)
+
+    monkeypatch.setattr(Batch, "store", counted)
+    (lane,) = {id(service.parts.sending._lane(UUID(each))) for each in rooms[:1]}
+    first_line = next((each for each in rooms[-2:] if id(service.parts.sending._lane(UUID(each))) == lane), rooms[-1])
+    socket = await anna.connect()
+    wheres = [rooms[0], rooms[0], first_line, *[rooms[0]] * 300]
+    await asyncio.gather(*(socket.call("send_message", {"room_id": where, **draft()}) for where in wheres))
+    assert len(sizes) < 40
+
+
+async def test_a_refusal_of_the_database_does_not_last(
+    anna: Person, rooms: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    store = Batch.store
+
+    async def refuse_one_batch(self: Batch, sends: Sequence[Send]) -> Outcome:
+        sizes.append(len(sends))
+        await asyncio.sleep(0.01)
+        if len(sends) > 1 and max(sizes[:-1]) == 1:
+            raise ValueError("a row that the database refuses")
+        return await store(self, sends)
+
+    monkeypatch.setattr(Batch, "store", refuse_one_batch)
+    socket = await anna.connect()
+    calls = (socket.call("send_message", {"room_id": rooms[0], **draft()}) for _ in range(300))
+    assert all(answer["ok"] for answer in await asyncio.gather(*calls))
+    assert sum(size == 1 for size in sizes) < 80
+    assert max(sizes[-5:]) > 1
+
+
+async def test_what_is_under_way_at_shutdown_is_acknowledged_first(
+    cast: Cast, anna: Person, rooms: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Batch.store
+
+    async def slowly(self: Batch, sends: Sequence[Send]) -> Outcome:
+        await asyncio.sleep(0.3)
+        return await store(self, sends)
+
+    monkeypatch.setattr(Batch, "store", slowly)
+    socket = await anna.connect()
+    sending = asyncio.create_task(socket.call("send_message", {"room_id": rooms[0], **draft()}))
+    (connection,) = cast.service.parts.connections.of_user(UUID(anna.id))
+    while not connection.underway:
+        await asyncio.sleep(0.005)
+    await connection.transport.server.listener.drain()
+    assert (await sending)["ok"]

@@ -83,7 +83,12 @@ class Line(NamedTuple):
 
 
 class SendTransaction(Transaction, ABC):
-    """A transaction in which the rooms of a batch are locked."""
+    """A transaction in which the rooms of a batch are locked.
+
+    `on_new_connection`: the first one since the connection was opened. The database may be another one than before.
+    """
+
+    on_new_connection = False
 
     @abstractmethod
     async def standings(self, places: Sequence[Place]) -> list[Standing | None]:

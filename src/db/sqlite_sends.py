@@ -107,9 +107,13 @@ class SqliteSends:
                 raw = (await connection.get_raw_connection()).driver_connection
                 transaction = SqliteSendTransaction(connection, raw._conn)  # type: ignore[union-attr]
                 yield transaction
-                await uninterrupted(self._commit(connection))
-                if transaction.announced:
-                    self._publish(transaction.announced)
+                await uninterrupted(self._end(connection, transaction))
+
+    async def _end(self, connection: AsyncConnection, transaction: SqliteSendTransaction) -> None:
+        """COMMIT and publish are one: who is cancelled in between has still done both."""
+        await self._commit(connection)
+        if transaction.announced:
+            self._publish(transaction.announced)
 
     async def _commit(self, connection: AsyncConnection) -> None:
         await connection.commit()

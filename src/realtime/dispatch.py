@@ -67,13 +67,25 @@ class Door(Protocol):
 
 
 class Dispatch:
-    """Takes the packets of all connections. `crowd` says how many connections an address has."""
+    """Takes the packets of all connections.
 
-    def __init__(self, door: Door, connections: Connections, limits: Limits, crowd: Callable[[str], int]) -> None:
+    `crowd` says how many connections an address has; `settled` is called when an event that was under way is answered.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        connections: Connections,
+        limits: Limits,
+        crowd: Callable[[str], int],
+        settled: Callable[[], None],
+    ) -> None:
         self._door = door
         self._connections = connections
         self._limits = limits
         self._crowd = crowd
+        self._settled = settled
+        self.underway = 0
         self.deadlines = Deadlines(limits.event_seconds)
         self._cuts = 0
         self._told_at = float("-inf")
@@ -134,10 +146,13 @@ class Dispatch:
         """Acknowledge an event later. Of one connection only so many are under way: then it is not read on."""
 
         def tell(json: bytes) -> None:
+            self.underway -= 1
             connection.end_event()
             if id is not None:
                 connection.transport.push(ack_frame(namespace, id, json))
+            self._settled()
 
+        self.underway += 1
         connection.begin_event()
         answer.then(tell)
         if connection.underway >= self._limits.underway:

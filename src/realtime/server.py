@@ -39,9 +39,9 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
         options = {"listener": self, "limits": self.limits, "origins": origins, "networks": networks}
         super().__init__(logger=log, engineio_logger=log, **options)
         self.eio: Engine
-        self._dispatch = Dispatch(door, connections, self.limits, self.eio.crowd)
         self._handling = 0
         self._settled = asyncio.Event()
+        self._dispatch = Dispatch(door, connections, self.limits, self.eio.crowd, self._settled.set)
         self._sweeper: asyncio.Task[None] | None = None
 
     def _engineio_server_class(self) -> type[Engine]:
@@ -112,13 +112,16 @@ class RealtimeServer(socketio.AsyncServer):  # type: ignore[misc]
     async def drain(self) -> None:
         """Take nothing new, let what is being done be answered, send everyone away, and end, in bounded time."""
         self.eio.draining = True
-        if not await self._until(lambda: not self._handling, self.limits.event_seconds):
+        if not await self._until(self._is_idle, self.limits.event_seconds):
             log.warning("Events were still being handled at shutdown; their senders ask again.")
         for transport in tuple(self.eio.sockets.values()):
             transport.say_goodbye()
         await self._until(lambda: not self.eio.sockets, self.limits.kick_seconds)
         for transport in tuple(self.eio.sockets.values()):
             transport.end()
+
+    def _is_idle(self) -> bool:
+        return not self._handling and not self._dispatch.underway
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait for `done`, which something that sets `_settled` makes true; False if that takes too long."""

@@ -29,7 +29,8 @@ Origin = str | None
 class Send:
     """Somebody's draft on its way. `id`: of its line, from the first attempt to the last. `since`: the loop's time.
 
-    `origin`: the connection whose sends keep their order among themselves; None for a call of its own.
+    `origin`: the connection whose sends keep their order among themselves; None for a call of its own. `alone`: it
+    needs a transaction of its own.
     """
 
     id: UUID
@@ -38,6 +39,7 @@ class Send:
     origin: Origin
     since: float
     answered: "asyncio.Future[Sent]"
+    alone: bool = False
 
     def answer(self, answer: Sent | Exception) -> None:
         """Tell the caller, unless it has gone."""
@@ -51,7 +53,7 @@ class Send:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a transaction has done, once it is committed. `apart`: sends for a transaction of their own, soon after."""
+    """What a transaction has done, once it is committed. `apart`: those of later transactions, in their order."""
 
     answers: list[tuple[Send, Answer]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -154,7 +156,8 @@ class Batch:
 
     def _is_for_later(self, send: Send, room: _Room) -> bool:
         """Is this a line to be stored alone, or one that must not overtake such a one of the same connection?"""
-        later = bool(room.audience.unlisted and not self._alone) or send.origin in self._held_back
+        send.alone = bool(room.audience.unlisted)
+        later = (send.alone and not self._alone) or send.origin in self._held_back
         if later and send.origin:
             self._held_back.add(send.origin)
         return later

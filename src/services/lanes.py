@@ -9,7 +9,7 @@ from ..db.sends import Sends
 from ..errors import Unavailable
 from ..schemas.messages import Sent
 from .audiences import Audiences
-from .batches import Batch, Outcome, Repeat, Send
+from .batches import Batch, Origin, Outcome, Repeat, Send
 
 MAX_BATCH = 256
 MAX_WAITING = 4_000
@@ -34,7 +34,7 @@ class Lane:
         self._looking_up: set[asyncio.Task[None]] = set()
         self._audiences = Audiences()
         self._waiting: deque[Send] = deque()
-        self._apart: deque[Send] = deque()
+        self._alone_is_next = False
         self._worker: asyncio.Task[None] | None = None
 
     def put(self, send: Send) -> None:
@@ -55,32 +55,52 @@ class Lane:
     async def _work(self) -> None:
         batch: list[Send] = []
         try:
-            while self._waiting or self._apart:
-                for queue, most in ((self._waiting, MAX_BATCH), (self._apart, 1)):
-                    if batch := self._next(queue, most):
-                        await self._settle(batch)
+            while self._waiting:
+                batch = self._next()
+                if batch:
+                    await self._settle(batch)
+                    batch = []
         finally:
             self._worker = None
-            for send in (*batch, *self._waiting, *self._apart):  # whom this has not answered: it was cancelled
+            for send in (*batch, *self._waiting):  # whom this has not answered: it was cancelled
                 send.answer(_unknown())
             self._waiting.clear()
-            self._apart.clear()
 
-    def _next(self, queue: deque[Send], most: int) -> list[Send]:
-        """The next batch, without those whose callers have gone or have waited so long that they will."""
-        taken = [queue.popleft() for _ in range(min(len(queue), most))]
+    def _next(self) -> list[Send]:
+        """The next batch: in turns one that must be alone, and as many of the others as may come together.
+
+        Without those whose callers have gone, or have waited so long that they will.
+        """
+        self._alone_is_next = not self._alone_is_next
+        if not any(send.alone for send in self._waiting):
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        else:
+            taken = self._take_alone() if self._alone_is_next else self._take_together()
         late = asyncio.get_running_loop().time() - MAX_WAIT_SECONDS
         for send in taken:
             if send.since < late:
                 send.answer(_unknown())
-        ready = [send for send in taken if not send.answered.done()]
-        return self._without_overtakers(ready) if queue is self._waiting and self._apart else ready
+        return [send for send in taken if not send.answered.done()]
 
-    def _without_overtakers(self, ready: list[Send]) -> list[Send]:
-        """Those that come from no connection of which an earlier send still waits apart; the others wait behind it."""
-        held_back = {send.origin for send in self._apart if send.origin}
-        self._apart.extend(send for send in ready if send.origin in held_back)
-        return [send for send in ready if send.origin not in held_back]
+    def _take_alone(self) -> list[Send]:
+        """The first that must be alone. It is the first of its connection, too: who must, goes back to the front."""
+        send = next(send for send in self._waiting if send.alone)
+        self._waiting.remove(send)
+        return [send]
+
+    def _take_together(self) -> list[Send]:
+        """Those that need not be alone, and come from no connection of which an earlier one has to wait for that."""
+        taken: list[Send] = []
+        left: deque[Send] = deque()
+        held_back: set[Origin] = set()
+        for send in self._waiting:
+            if send.alone or send.origin in held_back or len(taken) == MAX_BATCH:
+                left.append(send)
+                held_back |= {send.origin} if send.origin else set()
+            else:
+                taken.append(send)
+        self._waiting = left
+        return taken
 
     async def _settle(self, batch: list[Send]) -> None:
         """Store and answer these sends. Where the database refuses something, each gets its own transaction."""
@@ -93,14 +113,16 @@ class Lane:
             if len(batch) == 1:
                 batch[0].answer(error)
             else:
-                self._apart.extend(batch)
+                for send in batch:
+                    send.alone = True
+                self._waiting.extendleft(reversed(batch))
         else:
             for send, answer in outcome.answers:
                 if isinstance(answer, Repeat):
                     self._look_up(send)
                 else:
                     send.answer(answer)
-            self._apart.extend(outcome.apart)
+            self._waiting.extendleft(reversed(outcome.apart))
 
     def _look_up(self, send: Send) -> None:
         """Answer a repeat, without holding up who comes after it."""
@@ -123,6 +145,8 @@ class Lane:
         while True:
             try:
                 async with self._sends.transaction({send.place.room_id for send in batch}) as tx:
+                    if tx.on_new_connection:
+                        self._audiences.clear()
                     outcome = await Batch(tx, self._audiences, before=outcome).store(batch)
             except Unavailable:
                 self._audiences.clear()
