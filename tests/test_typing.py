@@ -252,3 +252,19 @@ async def test_who_types_too_often_is_told_to_wait(start_service: StartService) 
 async def test_what_is_no_typing_is_refused(anna: Person, room_id: str, payload: dict[str, Any]) -> None:
     answer = await (await anna.connect()).call("set_typing", payload | {"room_id": room_id})
     assert answer["error"]["code"] == "invalid"
+
+
+async def test_a_message_that_some_hear_without_its_quotation_ends_it_for_all(
+    cast: Cast, anna: Person, boris: Person
+) -> None:
+    nina = await cast.join("Nina")
+    await cast.befriend(anna, nina)
+    group = (await anna.post("/rooms", {"kind": "group", "member_ids": [boris.id]}, expect=201))["id"]
+    quoted = (await anna.post(f"/rooms/{group}/messages", draft(), expect=201))["message"]["id"]
+    await anna.post(f"/rooms/{group}/members", {"user_ids": [nina.id]}, expect=200)
+    annas, boriss, ninas = await anna.connect(), await boris.connect(), await nina.connect()
+    await set_typing(annas, group, True)
+    await annas.call("send_message", draft(room_id=group, reply_to=quoted))
+    for socket in (boriss, ninas):
+        await heard_all(socket)
+        assert typing(socket) == [(anna.id, True), (anna.id, False)]

@@ -61,7 +61,7 @@ class TypingState:
         for event in events:
             match event:
                 case MessageSent(message=message) if message.sender:
-                    self._end(message.sender.id, message.room_id, among=event.audience)
+                    self._end(message.sender.id, message.room_id)
                 case RoomLeft(audience=gone, room=room):
                     self._part(room.room_id, gone)
                 case FriendChanged(audience=blockers, change=FriendChange(relationship="blocked", user=user)):
@@ -91,11 +91,10 @@ class TypingState:
     def _end_later(self, user_id: UUID, room_id: UUID) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self._lasts_seconds, self._end, user_id, room_id)
 
-    def _end(self, user_id: UUID, room_id: UUID, among: frozenset[UUID] | None = None) -> None:
-        """They type no longer: tell those who heard that they did, but only `among` these."""
-        begun = self._forget(user_id, room_id)
-        if begun:
-            self._say(user_id, room_id, begun.hearers if among is None else begun.hearers & among, on=False)
+    def _end(self, user_id: UUID, room_id: UUID) -> None:
+        """They type no longer: tell those who heard that they did and have not left since."""
+        if begun := self._forget(user_id, room_id):
+            self._say(user_id, room_id, begun.hearers, on=False)
 
     def _forget(self, user_id: UUID, room_id: UUID) -> _Begun | None:
         mine = self._typing.get(user_id)
