@@ -2,9 +2,12 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+
+from src.db.repositories.cursors import Cursors as Repository
 
 from .cast import Cast, Person, Service, draft
 
@@ -148,3 +151,37 @@ async def test_many_devices_read_while_many_write_and_the_end_is_right(
         pass
     heard = [event["read_seq"] for name, event in listening.events if name == "room_read"]
     assert heard == moved
+
+
+async def test_across_a_block_nobody_hears_that_somebody_reads(anna: Person, boris: Person, room_id: str) -> None:
+    annas, boriss = await anna.connect(), await boris.connect()
+    await anna.put(f"/blocks/{boris.id}", expect=204)
+    await read(boris, room_id, 3)
+    assert (await boriss.heard("room_read"))["read_seq"] == 3
+    await annas.call("nothing_of_that_name")
+    assert "room_read" not in [name for name, _ in annas.events]
+
+
+async def test_who_is_removed_meanwhile_does_not_hear_that_somebody_reads(
+    service: Service, cast: Cast, anna: Person, boris: Person, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    if database == "sqlite":
+        pytest.skip("one transaction at a time")
+    vera = await cast.join("Vera")
+    for friend in (boris, vera):
+        await cast.befriend(anna, friend)
+    body = {"kind": "group", "member_ids": [boris.id, vera.id]}
+    group = (await anna.post("/rooms", body, expect=201))["id"]
+    await say(anna, group)
+    veras, boriss = await vera.connect(), await boris.connect()
+    state_of = Repository.state_of
+
+    async def late(self: Repository, user_id: UUID, room_id: UUID) -> Any:
+        await anna.delete(f"/rooms/{group}/members/{vera.id}", expect=204)
+        return await state_of(self, user_id, room_id)
+
+    monkeypatch.setattr(Repository, "state_of", late)
+    await read(boris, group, 2)
+    await boriss.heard("room_read")
+    await veras.call("nothing_of_that_name")
+    assert "room_read" not in [name for name, _ in veras.events]

@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from ..clock import now
-from ..db.database import Database
+from ..db.database import Database, Transaction
 from ..db.repositories import Repositories
+from ..db.rows import Row
 from ..errors import NotFound
 from ..events import RoomWasRead
 from ..schemas.realtime import ReadState
@@ -22,16 +23,26 @@ class Cursors:
         """
         async with self._database.single_read() as reads:
             mine = await reads.rooms.joined_by(user_id, room_id)
-            if mine is None:
-                raise NotFound
-            seq = min(seq, mine.last_seq)
-            if seq <= mine.read_seq:
+        if mine is None:
+            raise NotFound
+        seq = min(seq, mine.last_seq)
+        if seq <= mine.read_seq:
+            async with self._database.single_read() as reads:
                 return await _state(reads, user_id, room_id)
         async with self._database.transaction() as tx:
-            if await tx.cursors.move(room_id, user_id, seq, now()):
+            moved = await tx.cursors.move(room_id, user_id, seq, now())
+            state = await _state(tx, user_id, room_id)
+            if moved:  # who hears is asked last: whoever is removed before that hears no more
                 read = RoomRead(room_id=room_id, user_id=user_id, read_seq=seq)
-                tx.announce(RoomWasRead(await tx.members.hearing(room_id), read))
-            return await _state(tx, user_id, room_id)
+                tx.announce(RoomWasRead(await _hearers(tx, mine), read))
+            return state
+
+
+async def _hearers(tx: Transaction, mine: Row) -> frozenset[UUID]:
+    """Who hears how far I have read; across a block only I."""
+    if mine.kind == "direct" and await tx.blocks.between(mine.low_id, mine.high_id):
+        return frozenset({mine.user_id})
+    return await tx.members.hearing(mine.id)
 
 
 async def _state(reads: Repositories, user_id: UUID, room_id: UUID) -> ReadState:
