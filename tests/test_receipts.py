@@ -91,6 +91,32 @@ async def test_a_reader_without_a_mark_is_told_with_a_time_that_is_not_before_th
 ) -> None:
     anna, boris, _ = people
     sent = await say(anna, room)
-    async with service.parts.database.transaction() as tx:  # a cursor from before there were marks
-        await tx.members.set_read(UUID(room["id"]), UUID(boris.id), sent["seq"], 1)
+    await cursor_without_mark(service, room, boris, sent["seq"])
     assert (await readers(anna, sent))["Boris"] >= sent["created_at"]
+
+
+async def test_who_takes_a_direct_room_out_of_their_list_has_still_read(cast: Cast, people: list[Person]) -> None:
+    anna, boris, _ = people
+    direct = {"id": await cast.direct_room(anna, boris)}
+    sent = await say(anna, direct)
+    await read(boris, direct, sent["seq"])
+    before = await readers(anna, sent)
+    await boris.post(f"/rooms/{direct['id']}/leave", expect=204)
+    assert await readers(anna, sent) == before
+    assert list(before) == ["Boris"]
+
+
+async def test_the_time_of_a_reader_without_a_mark_tells_nothing_of_their_settings(
+    service: Service, people: list[Person], room: dict[str, Any]
+) -> None:
+    anna, boris, _ = people
+    sent = await say(anna, room)
+    await cursor_without_mark(service, room, boris, sent["seq"])
+    await boris.patch(f"/rooms/{room['id']}/me", {"pinned": True}, expect=200)
+    assert (await readers(anna, sent))["Boris"] == sent["created_at"]
+
+
+async def cursor_without_mark(service: Service, room: dict[str, Any], person: Person, seq: int) -> None:
+    """As from before there were marks."""
+    async with service.parts.database.transaction() as tx:
+        await tx.members.change(UUID(room["id"]), UUID(person.id), read_seq=seq, read_ordinal=1)

@@ -50,10 +50,6 @@ class Members:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def everybody(self, room_id: UUID) -> Sequence[Row]:
-        """All members of the room, with who they are; the earliest first."""
-        return (await self._connection.execute(_PEOPLE.where(Member.room_id == room_id))).all()
-
     async def first_of(self, counts: Mapping[UUID, int]) -> Sequence[Row]:
         """The first 100 members of each room, with who they are; the earliest first. `counts`: as `counts` has them.
 
@@ -121,15 +117,6 @@ class Members:
         if seq:
             ids = ids.where(Member.first_seq <= seq)
         return frozenset((await self._connection.scalars(ids)).all())
-
-    async def set_read(self, room_id: UUID, user_id: UUID, seq: int, ordinal: int) -> bool:
-        """Move somebody's cursor; never back. True if it moved."""
-        forward = (
-            update(Member)
-            .where(Member.room_id == room_id, Member.user_id == user_id, Member.read_seq < seq)
-            .values(read_seq=seq, read_ordinal=ordinal)
-        )
-        return (await self._connection.execute(forward)).rowcount == 1
 
 
 def _of(room_id: UUID, user_id: UUID) -> ColumnElement[bool]:

@@ -109,10 +109,12 @@ class Messages:
         readers = (
             select(User.id, User.nickname, User.intro, User.avatar)
             .add_columns(mark.label("marked_at"), wrote.c.at.label("wrote_at"))
-            .add_columns(func.coalesce(Member.touched_at, Member.joined_at).label("known_at"))
+            .add_columns(Member.joined_at.label("known_at"))
             .join_from(Member, User, User.id == Member.user_id)
+            .join(Room, Room.id == Member.room_id)
             .outerjoin(wrote, wrote.c.sender_id == Member.user_id)
-            .where(Member.room_id == line.room_id, Member.first_seq <= line.seq, Member.read_seq >= line.seq)
+            .where(Member.room_id == line.room_id, Member.read_seq >= line.seq)
+            .where(or_(Room.kind == "direct", Member.first_seq <= line.seq))  # to leave a direct room unreads nothing
         )
         return await self._all(readers.where(Member.user_id != line.sender_id) if line.sender_id else readers)
 
