@@ -81,8 +81,3 @@ def membership_view(mine: Row) -> MyMembership:
 def member_view(row: Row) -> Member:
     """A member as every other sees them, from a row of `members`."""
     return Member(user=user_view(row), role=row.role, read_seq=row.read_seq, joined_at=row.joined_at)
-
-
-def partner_of(members: Sequence[Row], user_id: UUID) -> Row:
-    """The other one of a direct room."""
-    return next(row for row in members if row.id != user_id)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from ..models import Block, Member, Message, ReadMark, Room
+from ..room_list import JOINED
 from ..rows import Row
 
 _ME, _THEM = aliased(Member), aliased(Member)
@@ -48,9 +49,6 @@ _TOUCHED = (
     .select_from(_ME)
     .join(_THEM, _THEM.room_id == _ME.room_id)
     .where(_ME.user_id == bindparam("user_id"), _ME.listed_at.is_not(None))
-)
-_ROOMS = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
-    Member, Member.room_id == Room.id
 )
 _LINES = (
     select(*Message.__table__.columns)
@@ -131,7 +129,7 @@ class Cursors:
 
     async def rooms(self, user_id: UUID, room_ids: Collection[UUID]) -> Sequence[Row]:
         """These rooms with somebody's membership in them, as `rooms.joined_by` has them; in any order."""
-        mine = _ROOMS.where(Member.user_id == user_id, Room.id.in_(room_ids))
+        mine = JOINED.where(Member.user_id == user_id, Room.id.in_(room_ids))
         return (await self._connection.execute(mine)).all()
 
     async def lines_since(self, user_id: UUID, since: Mapping[UUID, int]) -> Sequence[Row]:
