@@ -1,16 +1,21 @@
 """What is changed of a room: name and notice for everybody, mute, pin and alias for me; and leaving a direct one."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from src.clock import now
+from src.db.models import Room as RoomRow
 from src.schemas.common import rfc3339
+from src.services.throttle import POLICIES
 
-from .cast import Cast, Person, draft
+from .cast import Cast, Person, Service, draft
+from .conftest import StartService
 from .test_groups import lines, make, say, told
 
 IN_AN_HOUR = rfc3339(now() + timedelta(hours=1))
@@ -285,3 +290,26 @@ class TestLeavingADirectRoom:
         again = await boris.post("/rooms", {"kind": "direct", "user_id": anna.id}, expect=200)
         assert (again["id"], await lines(boris, direct)) == (direct["id"], [])
         assert (await anna.get("/rooms"))["items"] == []
+
+
+async def test_a_line_of_the_house_is_not_older_than_the_line_before_it(
+    service: Service, anna: Person, group: dict[str, Any]
+) -> None:
+    ahead = now() + timedelta(hours=1)  # a node whose clock is
+    async with service.parts.database.transaction() as tx:
+        await tx._connection.execute(update(RoomRow).where(RoomRow.id == UUID(group["id"])).values(active_at=ahead))
+    await change(anna, group, {"name": "Swimming"})
+    assert (await lines(anna, group))[-1]["created_at"] == rfc3339(ahead)
+    assert (await anna.get("/rooms"))["items"][0]["id"] == group["id"]
+
+
+@pytest.mark.one_database
+async def test_who_changes_a_room_too_often_is_told_to_wait(start_service: StartService) -> None:
+    cast = Cast(await start_service(rate_limits="on"))
+    anna, boris = await cast.join("Anna"), await cast.join("Boris")
+    await cast.befriend(anna, boris)
+    group = await make(anna, boris)
+    amount, _ = POLICIES["messages"]
+    names = [anna.raw("PATCH", f"/rooms/{group['id']}", {"name": str(number)}) for number in range(amount + 1)]
+    answers = [answer.status for answer in await asyncio.gather(*names)]
+    assert sorted(answers) == [200] * amount + [429]

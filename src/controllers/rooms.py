@@ -64,7 +64,7 @@ class RoomsController:
         """A room of mine."""
         return await self._rooms.one(viewer.user_id, room_id)
 
-    @patch("/rooms/{room_id}", errors=(NotFound, Forbidden))
+    @patch("/rooms/{room_id}", limit="messages", errors=(NotFound, Forbidden))
     async def change_room(self, viewer: Viewer, room_id: UUID, body: RoomPatch) -> Room:
         """Rename a group, or pin a message on top of a room; null takes the name or the notice away.
 

@@ -54,7 +54,7 @@ async def store_system_line(  # noqa: PLR0913, PLR0917 - what a line tells
         ordinal=numbers.last_ordinal,
         kind="system",
         system={**system, "targets": [str(each) for each in targets[:TARGETS_NAMED]]},
-        created_at=at,
+        created_at=numbers.active_at,
     )
     rows = await tx.messages.at([(room_id, numbers.last_seq)])
     (line,) = await message_views(tx, rows, {room_id: 1})

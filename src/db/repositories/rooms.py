@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
-from ..models import Installation, Member, Room
+from ..models import Installation, Member, Room, UtcDateTime
 from ..names import keys
 from ..room_list import JOINED, room_list
 from ..rows import Row
@@ -31,9 +31,15 @@ _COUNT_UP = (
         last_ordinal=Room.last_ordinal + bindparam("unread"),
         changed_at=bindparam("at"),
     )
-    .returning(Room.last_seq, Room.rev, Room.last_ordinal)
+    .returning(Room.last_seq, Room.rev, Room.last_ordinal, Room.active_at)
 )
-_LINE_AT = update(Room).where(Room.id == bindparam("the_room")).values(active_at=bindparam("at"))
+_AT = bindparam("at", type_=UtcDateTime())
+_LINE_AT = (
+    update(Room)
+    .where(Room.id == bindparam("the_room"))
+    .values(active_at=case((Room.active_at > _AT, Room.active_at), else_=_AT))
+    .returning(Room.active_at)
+)
 _NEW_ROSTER = update(Room).where(Room.id == bindparam("the_room")).values(roster=Room.roster + 1)
 _NEW_ROSTER_OF_PAIR = (
     update(Room)
@@ -130,14 +136,13 @@ class Rooms:
         await self._connection.execute(_NEW_ROSTER_OF_PAIR, {"low": low_id, "high": high_id})
 
     async def next_line(self, room_id: UUID, at: datetime, *, unread: bool) -> Row:
-        """Count the room up by a line; its `last_seq`, `rev` and `last_ordinal` are the line's.
+        """Count the room up by a line; its `last_seq`, `rev`, `last_ordinal` and `active_at` are the line's.
 
-        `unread`: can it be unread? A system line cannot.
+        `unread`: can it be unread? A system line cannot. `at`: no line is older than the one before it.
         """
-        line = {"the_room": room_id, "lines": 1, "changes": 1, "unread": int(unread), "at": at}
-        numbers = (await self._connection.execute(_COUNT_UP, line)).one()
-        await self._connection.execute(_LINE_AT, {"the_room": room_id, "at": at})
-        return numbers
+        not_before = (await self._connection.execute(_LINE_AT, {"the_room": room_id, "at": at})).scalar_one()
+        line = {"the_room": room_id, "lines": 1, "changes": 1, "unread": int(unread), "at": not_before}
+        return (await self._connection.execute(_COUNT_UP, line)).one()
 
     async def next_rev(self, room_id: UUID, at: datetime) -> int:
         """Count the room up by a change that is no line; its `rev`."""
