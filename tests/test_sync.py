@@ -1,12 +1,15 @@
 """Catching up: what a device that was away gets, and nothing else (contract §7)."""
 
+from collections import namedtuple
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from src.clock import now
 from src.services import sync as service_sync
+from src.services.sync import _wanted
 
 from .cast import Cast, Person, Service, draft
 from .replica import Replica, fresh, settle
@@ -208,3 +211,22 @@ async def test_what_is_no_request_is_refused(anna: Person, payload: Any) -> None
 async def test_a_thousand_rooms_can_be_named(anna: Person) -> None:
     answer = await ask(anna, {str(uuid4()): 1 for _ in range(1000)})
     assert (answer["ok"], len(answer["removed"])) == (True, 1000)
+
+
+def test_for_who_holds_nothing_what_was_before_them_is_not_looked_through() -> None:
+    head = namedtuple("Head", "id rev changed_at first_rev")(UUID(int=1), 5000, now(), 4990)
+    assert _wanted(head, 0, True, ()) == (head.id, 4990, False, 10)  # type: ignore[arg-type]
+
+
+async def test_who_came_late_and_holds_nothing_gets_the_room_from_their_first_line(
+    cast: Cast, anna: Person, boris: Person
+) -> None:
+    nina = await cast.join("Nina")
+    await cast.befriend(anna, nina)
+    group = (await anna.post("/rooms", {"kind": "group", "member_ids": [boris.id]}, expect=201))["id"]
+    await anna.post(f"/rooms/{group}/messages", draft(), expect=201)
+    rev = (await anna.post(f"/rooms/{group}/members", {"user_ids": [nina.id]}, expect=200))["rev"]
+    ninas = await nina.connect()
+    for held, seqs in ((0, [3]), (rev - 1, [])):  # the device that has just the joining line needs no reset
+        (synced,) = (await ninas.call("sync", {"rooms": {group: held}}))["rooms"]
+        assert (synced["reset"], [line["seq"] for line in synced["messages"]]) == (False, seqs)

@@ -99,7 +99,8 @@ def _wanted(head: Row, rev: int | None, current: bool, touched: Collection[UUID]
         return None
     if not current or rev > head.rev or 0 < rev <= head.first_rev:
         return _Wanted(head.id, None, True, LATEST)
-    return _Wanted(head.id, rev, False, head.rev - rev)
+    since = max(rev, head.first_rev)  # who holds nothing need not have what was before them looked through
+    return _Wanted(head.id, since, False, head.rev - since)
 
 
 def _some_at_once(wanted: Iterable[_Wanted]) -> Iterator[list[_Wanted]]:
