@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from .cast import Cast, Person, Socket, draft
+from .cast import Cast, Person, Service, Socket, draft
 from .conftest import StartService
 
 People = dict[str, Person]
@@ -414,3 +414,34 @@ async def test_members_are_paged_the_earliest_first(people: People) -> None:
     assert [member["user"]["nickname"] for member in paged] == names
     assert (len(first["items"]), rest["next_cursor"]) == (3, None)
     assert paged == (await anna.get(f"/rooms/{room['id']}"))["members"]
+
+
+async def test_what_waited_for_a_room_is_judged_by_the_membership_under_its_lock(
+    service: Service, database: str, people: People
+) -> None:
+    if database == "sqlite":
+        pytest.skip("one transaction at a time")
+    anna, boris, clara = people["Anna"], people["Boris"], people["Clara"]
+    room = await make(anna, boris, clara)
+    room_id = UUID(room["id"])
+    await anna.patch(f"/rooms/{room['id']}/members/{boris.id}", {"role": "admin"}, expect=200)
+    sent = await say(anna, room)
+    async with service.parts.database.transaction() as tx:
+        await tx.rooms.joined_by_and_locked(UUID(anna.id), room_id)
+        await tx.members.change(room_id, UUID(boris.id), role="member")
+        await tx.members.change(room_id, UUID(clara.id), first_seq=sent["seq"] + 1)
+        renaming = asyncio.create_task(boris.raw("PATCH", f"/rooms/{room['id']}", {"name": "Swimming"}))
+        reacting = asyncio.create_task(clara.raw("PUT", f"/messages/{sent['id']}/reactions/👍"))
+        await asyncio.sleep(0.5)
+        assert not renaming.done() and not reacting.done()
+    assert ((await renaming).status, (await reacting).status) == (403, 404)
+
+
+async def test_a_former_member_who_repeats_an_answer_does_not_see_what_it_answered(people: People) -> None:
+    anna, boris = people["Anna"], people["Boris"]
+    room = await make(anna, boris)
+    answer = draft("yes", reply_to=(await say(anna, room, "secret?"))["id"])
+    path = f"/rooms/{room['id']}/messages"
+    assert (await boris.post(path, answer, expect=201))["message"]["reply_to"]
+    await boris.post(f"/rooms/{room['id']}/leave", expect=204)
+    assert (await boris.post(path, answer, expect=200))["message"]["reply_to"] is None
