@@ -39,6 +39,7 @@ for name in [name for name in os.environ if name.startswith("CHATTY_") and not n
 
 def plain_logs() -> None:
     """structlog by itself draws a traceback with every variable: on a busy machine one takes minutes."""
+    structlog.reset_defaults()
     console = structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(processors=[structlog.processors.add_log_level, exception_without_data, console])
 
