@@ -17,10 +17,6 @@ sort all lines that have a common word. A word that few of the first of them hav
 
 COMMON_FROM = 10
 
-_ADD = (
-    "INSERT INTO search_lines (message_id, room_id, seq, words)"
-    " VALUES (:message_id, :room_id, :seq, CAST(:words AS tsvector))"
-)
 _CHANGE = "UPDATE search_lines SET words = CAST(:words AS tsvector) WHERE message_id = :message_id"
 _HOW_MANY = """
     SELECT count(*) FROM (SELECT words FROM search_lines WHERE number < :before ORDER BY number DESC LIMIT :newest) l
@@ -28,12 +24,6 @@ _HOW_MANY = """
 """
 _FORGET = "DELETE FROM search_lines WHERE message_id = ANY(:message_ids)"
 _IDS = ARRAY(Uuid())
-
-
-async def add(connection: AsyncConnection, line: Findable) -> None:
-    ids = (bindparam("message_id", type_=Uuid()), bindparam("room_id", type_=Uuid()))
-    values = {"message_id": line.message_id, "room_id": line.room_id, "seq": line.seq, "words": vector(line)}
-    await connection.execute(text(_ADD).bindparams(*ids), values)
 
 
 async def change(connection: AsyncConnection, line: Findable, new_text: str) -> None:

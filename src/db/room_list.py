@@ -18,6 +18,15 @@ JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.col
 )
 """A room and somebody's membership in it: the columns of `rooms` and of `members`."""
 
+_IN_LIST, _THE_ROOM = aliased(Member), aliased(Room)
+UNREAD_TOTAL = (
+    select(func.coalesce(func.sum(_THE_ROOM.last_ordinal - _IN_LIST.read_ordinal), 0))
+    .select_from(_IN_LIST)
+    .join(_THE_ROOM, _THE_ROOM.id == _IN_LIST.room_id)
+    .where(_IN_LIST.user_id == bindparam("user_id"), _IN_LIST.listed_at.is_not(None))
+)
+"""How much is unread for `user_id` over all rooms in their list; also as a subquery, of aliases."""
+
 _USER = bindparam("user_id", type_=Uuid())
 _MOMENT: ColumnElement[datetime] = case((Room.active_at > Member.listed_at, Room.active_at), else_=Member.listed_at)
 _LISTED = (

@@ -27,11 +27,6 @@ def parameters(line: Findable) -> dict[str, Any]:
     return {"id": line.message_id.hex, "room_id": line.room_id.hex, "seq": line.seq, "grams": tokens(line)}
 
 
-async def add(connection: AsyncConnection, line: Findable) -> None:
-    for statement in ADD:
-        await connection.execute(text(statement), parameters(line))
-
-
 async def change(connection: AsyncConnection, line: Findable, new_text: str) -> None:
     for statement, version in ((_TAKE_OUT, line), (_INDEX, line._replace(text=new_text))):
         await connection.execute(text(statement), parameters(version))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from ..models import Block, Member, Message, ReadMark, Room
-from ..room_list import JOINED
+from ..room_list import JOINED, UNREAD_TOTAL
 from ..rows import Row
 
 _ME, _THEM = aliased(Member), aliased(Member)
@@ -58,15 +58,8 @@ _LINES = (
     .order_by(Message.room_id, Message.rev)
 )
 _UNREAD = Room.last_ordinal - Member.read_ordinal
-_OVER_ALL = (
-    select(func.coalesce(func.sum(Room.last_ordinal - _ME.read_ordinal), 0))
-    .select_from(_ME)
-    .join(Room, Room.id == _ME.room_id)
-    .where(_ME.user_id == bindparam("user_id"), _ME.listed_at.is_not(None))
-    .scalar_subquery()
-)
 _STATE = (
-    select(Member.read_seq, _UNREAD.label("unread_count"), _OVER_ALL.label("unread_total"))
+    select(Member.read_seq, _UNREAD.label("unread_count"), UNREAD_TOTAL.scalar_subquery().label("unread_total"))
     .join(Room, Room.id == Member.room_id)
     .where(Member.room_id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
 )

@@ -4,24 +4,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, insert, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
 from ..models import Installation, Member, Room, UtcDateTime
 from ..names import keys
-from ..room_list import JOINED, room_list
+from ..room_list import JOINED, UNREAD_TOTAL, room_list
 from ..rows import Row
 from ..upsert import insert_if_absent
 
 _MINE = JOINED.where(Room.id == bindparam("room_id"), Member.user_id == bindparam("user_id"))
 _MINE_LOCKED = _MINE.with_for_update(of=Room, key_share=True)  # others may still refer to the room
-_UNREAD_TOTAL = (
-    select(func.coalesce(func.sum(Room.last_ordinal - Member.read_ordinal), 0))
-    .select_from(Room)
-    .join(Member, Member.room_id == Room.id)
-    .where(Member.user_id == bindparam("user_id"), Member.listed_at.is_not(None))
-)
 _COUNT_UP = (
     update(Room)
     .where(Room.id == bindparam("the_room"))
@@ -151,7 +145,7 @@ class Rooms:
 
     async def unread_total(self, user_id: UUID) -> int:
         """How many messages this person has not read, over all rooms in their list."""
-        return int(await self._connection.scalar(_UNREAD_TOTAL, {"user_id": user_id}) or 0)
+        return int(await self._connection.scalar(UNREAD_TOTAL, {"user_id": user_id}) or 0)
 
     async def epoch(self) -> UUID:
         """The identity of this database's history; a restore from a backup gives a new one."""

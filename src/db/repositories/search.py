@@ -21,10 +21,6 @@ class Search:
         self._connection = connection
         self._index = sqlite_search if connection.dialect.name == "sqlite" else postgres_search
 
-    async def add(self, line: Findable) -> None:
-        """Have this line found. Batches of sends do so by statements of their own."""
-        await self._index.add(self._connection, line)
-
     async def change(self, line: Row, text: str) -> None:
         """Have a line found by `text` from now on. `line`: the row of `messages` as it was."""
         await self._index.change(self._connection, _findable(line), text)
