@@ -21,6 +21,7 @@ from ..schemas.people import PresenceChange
 
 log = logging.getLogger(__name__)
 
+_GATHER_SECONDS = 0.1
 _AT_ONCE = 500
 _RETRY_SECONDS = 1.0
 _FAREWELL_SECONDS = 5.0
@@ -83,11 +84,12 @@ class Presence:
                     await self._retire()
 
     async def _pause(self) -> None:
-        """Wait until somebody comes, somebody's grace is over, or a beat is due."""
+        """Wait until somebody comes, somebody's grace is over, or a beat is due; and a moment for those who follow."""
         soonest = min(self._next_beat, next(iter(self._leaving.values()), self._next_beat))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, soonest - monotonic())):
                 await self._woken.wait()
+        await asyncio.sleep(_GATHER_SECONDS)
 
     async def _step(self) -> None:
         self._woken.clear()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, func, insert, or_, select, union, update
+from sqlalchemy import Uuid, and_, bindparam, delete, func, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -18,6 +18,29 @@ from ..upsert import insert_if_absent
 
 ALIVE_FOR = timedelta(seconds=20)
 """For how long a node counts as alive after it was last seen."""
+
+
+_ALL = bindparam("user_ids", type_=Uuid(), expanding=True)
+_mine, _theirs = aliased(Member), aliased(Member)
+_FRIENDS = [
+    select(one.label("user_id"), other.label("hearer_id")).where(one.in_(_ALL), Friendship.accepted_at.is_not(None))
+    for one, other in ((Friendship.low_id, Friendship.high_id), (Friendship.high_id, Friendship.low_id))
+]
+_PARTNERS = (
+    select(_mine.user_id.label("user_id"), _theirs.user_id.label("hearer_id"))
+    .join(Room, Room.id == _mine.room_id)
+    .join(_theirs, and_(_theirs.room_id == _mine.room_id, _theirs.user_id != _mine.user_id))
+    .where(_mine.user_id.in_(_ALL), Room.kind == "direct")
+    .where(_mine.listed_at.is_not(None), _theirs.listed_at.is_not(None))
+)
+_PAIRS = union(*_FRIENDS, _PARTNERS).subquery()
+_BLOCKED = select(Block).where(
+    or_(
+        and_(Block.blocker_id == _PAIRS.c.user_id, Block.blocked_id == _PAIRS.c.hearer_id),
+        and_(Block.blocker_id == _PAIRS.c.hearer_id, Block.blocked_id == _PAIRS.c.user_id),
+    )
+)
+_HEARERS = select(_PAIRS).where(~_BLOCKED.exists())
 
 
 class Presence:
@@ -83,34 +106,7 @@ class Presence:
 
         Friends, and partners in a direct room that both have in their list; nobody across a block.
         """
-        pairs = union(*_friends_of(user_ids), _partners_of(user_ids)).subquery()
-        blocked = select(Block).where(
-            or_(
-                and_(Block.blocker_id == pairs.c.user_id, Block.blocked_id == pairs.c.hearer_id),
-                and_(Block.blocker_id == pairs.c.hearer_id, Block.blocked_id == pairs.c.user_id),
-            )
-        )
         hearers: defaultdict[UUID, set[UUID]] = defaultdict(set)
-        for row in await self._connection.execute(select(pairs).where(~blocked.exists())):
+        for row in await self._connection.execute(_HEARERS, {"user_ids": list(user_ids)}):
             hearers[row.user_id].add(row.hearer_id)
         return {user_id: frozenset(those) for user_id, those in hearers.items()}
-
-
-def _friends_of(user_ids: Collection[UUID]) -> list[Select[UUID, UUID]]:
-    return [
-        select(one.label("user_id"), other.label("hearer_id")).where(
-            one.in_(user_ids), Friendship.accepted_at.is_not(None)
-        )
-        for one, other in ((Friendship.low_id, Friendship.high_id), (Friendship.high_id, Friendship.low_id))
-    ]
-
-
-def _partners_of(user_ids: Collection[UUID]) -> Select[UUID, UUID]:
-    mine, theirs = aliased(Member), aliased(Member)
-    return (
-        select(mine.user_id.label("user_id"), theirs.user_id.label("hearer_id"))
-        .join(Room, Room.id == mine.room_id)
-        .join(theirs, and_(theirs.room_id == mine.room_id, theirs.user_id != mine.user_id))
-        .where(mine.user_id.in_(user_ids), Room.kind == "direct")
-        .where(mine.listed_at.is_not(None), theirs.listed_at.is_not(None))
-    )
