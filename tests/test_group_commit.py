@@ -465,7 +465,6 @@ class TestAServerThatFails:
         assert len(_heard(listening.events)) == len(set(_heard(listening.events)))
         assert len(certain) > len(unknown)
 
-
     async def test_may_be_another_one_when_it_is_back_so_members_are_asked_anew(
         self, service: Service, anna: Person, boris: Person, settings: Settings
     ) -> None:
