@@ -124,7 +124,7 @@ MUTATIONS = (
         "count_system_lines_as_unread",
         "sqlite",
         frozenset({"unread-wrong"}),
-        [Edit("src/db/repositories/rooms.py", '"unread": int(unread), "at": at}', '"unread": 1, "at": at}')],
+        [Edit("src/db/repositories/rooms.py", '"unread": int(unread),', '"unread": 1,')],
     ),
     Mutation(
         "forget_edits_in_sync",
