@@ -14,6 +14,8 @@ from src.services.sync import _wanted
 from .cast import Cast, Person, Service, draft
 from .replica import Replica, fresh, settle
 
+SOME_ROOM = "019aa5b0-7d3e-7000-8000-000000000000"
+
 
 @pytest.fixture
 async def anna(cast: Cast) -> Person:
@@ -189,16 +191,16 @@ async def test_a_lost_broadcast_is_noticed_by_the_next_event(
         {},
         {"rooms": []},
         {"rooms": {"no id": 1}},
-        {"rooms": {str(uuid4()): -1}},
-        {"rooms": {str(uuid4()): "1"}},
-        {"rooms": {str(uuid4()): True}},
-        {"rooms": {str(uuid4()): 1.0}},
-        {"rooms": {str(uuid4()): 2**53}},
-        {"rooms": {str(uuid4()): None}},
+        {"rooms": {SOME_ROOM: -1}},
+        {"rooms": {SOME_ROOM: "1"}},
+        {"rooms": {SOME_ROOM: True}},
+        {"rooms": {SOME_ROOM: 1.0}},
+        {"rooms": {SOME_ROOM: 2**53}},
+        {"rooms": {SOME_ROOM: None}},
         {"rooms": {}, "epoch": 1},
         {"rooms": {}, "epoch": "x" * 65},
         {"rooms": {}, "limit": 1},
-        {"rooms": {str(uuid4()): 1 for _ in range(1001)}},
+        {"rooms": {str(UUID(int=number)): 1 for number in range(1001)}},
     ],
     ids=lambda payload: str(payload)[:60],
 )
