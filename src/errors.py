@@ -52,6 +52,11 @@ class WrongCredentials(Unauthorized):
     default_detail = "The e-mail address or the password is wrong."
 
 
+class SignInFailed(Unauthorized):
+    code, title = "sign_in_failed", "Sign-in failed"
+    default_detail = "What the provider said of you could not be accepted; try again."
+
+
 class Forbidden(ChattyError):
     code, status, title = "forbidden", 403, "Not allowed"
     default_detail = "You may not do this."
@@ -60,6 +65,16 @@ class Forbidden(ChattyError):
 class Blocked(Forbidden):
     code, title = "blocked", "Blocked"
     default_detail = "One of you has blocked the other."
+
+
+class AccessDenied(Forbidden):
+    code, title = "access_denied", "Access denied"
+    default_detail = "You did not allow the provider to tell us who you are."
+
+
+class ReauthenticationRequired(Forbidden):
+    code, title = "reauthentication_required", "Sign in again"
+    default_detail = "This needs a recent sign-in: sign in again, then repeat it."
 
 
 class NotFound(ChattyError):
@@ -87,9 +102,31 @@ class EmailTaken(Conflict):
     default_detail = "An account with this e-mail address exists."
 
 
+class EmailOwnedByOtherMethod(Conflict):
+    code, title = "email_owned_by_other_method", "E-mail address owned by another sign-in method"
+    default_detail = (
+        "An account with this address signs in another way: sign in to it, then link this way in its settings."
+    )
+
+
+class IdentityTaken(Conflict):
+    code, title = "identity_taken", "Sign-in method taken"
+    default_detail = "That sign-in method belongs to another account, or this account has one of its kind already."
+
+
+class LastSignInMethod(Conflict):
+    code, title = "last_sign_in_method", "Last sign-in method"
+    default_detail = "Without it nobody could sign in to this account: set a password or link another method first."
+
+
 class Gone(ChattyError):
     code, status, title = "gone", 410, "Gone"
     default_detail = "This is no longer there."
+
+
+class SignInExpired(Gone):
+    code, title = "sign_in_expired", "Sign-in expired"
+    default_detail = "This sign-in took too long, was finished already, or began in another browser; begin again."
 
 
 class TooLarge(ChattyError):
@@ -128,3 +165,8 @@ class Unexpected(ChattyError):
 class Unavailable(ChattyError):
     code, status, title = "unavailable", 503, "Unavailable"
     default_detail = "The service cannot do this right now; try again."
+
+
+class ProviderUnavailable(Unavailable):
+    code, title = "provider_unavailable", "Provider unavailable"
+    default_detail = "The provider does not answer as it should; try again, or sign in another way."

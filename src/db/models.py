@@ -1,6 +1,6 @@
 """The tables. What the rules promise, the constraints make true on both databases.
 
-Rooms and what is in them are in room_models.py.
+Rooms and what is in them are in room_models.py, other ways to sign in than a password in sign_in_models.py.
 """
 
 from datetime import datetime
@@ -13,10 +13,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .base import Base, UtcDateTime
 from .room_models import Member, Message, Reaction, ReadMark, Room
 from .search_models import SearchLine
+from .sign_in_models import Identity, RedeemedToken, SignInAttempt
 
 __all__ = [
-    "Base", "Block", "EmailToken", "Friendship", "Installation", "Member", "Message", "NameGram", "Node", "Online",
-    "OutboxItem", "Reaction", "ReadMark", "Room", "SearchLine", "Session", "User", "UtcDateTime",
+    "Base", "Block", "EmailToken", "Friendship", "Identity", "Installation", "Member", "Message", "NameGram", "Node",
+    "Online", "OutboxItem", "Reaction", "ReadMark", "RedeemedToken", "Room", "SearchLine", "Session", "SignInAttempt",
+    "User", "UtcDateTime",
 ]  # fmt: skip
 
 

@@ -1,6 +1,9 @@
 """Rows as the contract shows them: made inside the transaction that read them, sent as they are."""
 
-from ..schemas.people import Me, PersonSettings, User
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ..schemas.people import Identity, Me, PersonSettings, User
 from .rows import Profile, Row
 
 
@@ -10,7 +13,7 @@ def user_view(row: Row | Profile) -> User:
 
 
 def me_view(row: Row) -> Me:
-    """A person as they see themselves. `row` has the columns of `users`."""
+    """A person as they see themselves. `row` is a `me_row`."""
     return Me.model_construct(
         id=row.id,
         nickname=row.nickname,
@@ -19,7 +22,14 @@ def me_view(row: Row) -> Me:
         email=row.email,
         email_verified=row.email_verified_at is not None,
         has_password=row.password_hash is not None,
-        identities=[],
+        identities=sorted((_identity(each) for each in row.identities), key=lambda identity: identity.linked_at),
         created_at=row.created_at,
         settings=PersonSettings.model_construct(language=row.language, theme=row.theme),
     )
+
+
+def _identity(gathered: Mapping[str, str]) -> Identity:
+    linked_at = datetime.fromisoformat(gathered["linked_at"])
+    if linked_at.tzinfo is None:  # SQLite forgets the zone
+        linked_at = linked_at.replace(tzinfo=UTC)
+    return Identity.model_construct(provider=gathered["provider"], email=gathered["email"], linked_at=linked_at)

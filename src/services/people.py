@@ -34,7 +34,8 @@ class People:
                 raise Unauthorized
             changes = _changes(row, patch)
             if changes:
-                row = await tx.people.change(viewer_id, changes)
+                await tx.people.change(viewer_id, changes)
+                row = await tx.users.me_row(viewer_id) or row
             if "nickname" in changes:
                 await tx.people.index_name(viewer_id, changes["nickname"])
             if changes.keys() & {"nickname", "intro"}:

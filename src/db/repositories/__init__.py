@@ -12,6 +12,7 @@ from .blocks import Blocks
 from .cursors import Cursors
 from .email_tokens import EmailTokens
 from .friendships import Friendships
+from .identities import Identities
 from .members import Members
 from .messages import Messages
 from .outbox import Outbox
@@ -21,6 +22,7 @@ from .reactions import Reactions
 from .rooms import Rooms
 from .search import Search
 from .sessions import Sessions
+from .sign_in_attempts import SignInAttempts
 from .users import Users
 
 
@@ -49,6 +51,10 @@ class Repositories:
     @cached_property
     def friendships(self) -> Friendships:
         return Friendships(self._connection)
+
+    @cached_property
+    def identities(self) -> Identities:
+        return Identities(self._connection)
 
     @cached_property
     def members(self) -> Members:
@@ -85,6 +91,10 @@ class Repositories:
     @cached_property
     def sessions(self) -> Sessions:
         return Sessions(self._connection)
+
+    @cached_property
+    def sign_in_attempts(self) -> SignInAttempts:
+        return SignInAttempts(self._connection)
 
     @cached_property
     def users(self) -> Users:

@@ -85,10 +85,9 @@ class People:
         of = {"person_id": user_id, "viewer_id": viewer_id}
         return (await self._connection.execute(_PROFILE, of)).one_or_none()
 
-    async def change(self, user_id: UUID, values: Mapping[str, Any]) -> Row:
-        """Write these columns of somebody's row; the whole row as it is then."""
-        changed = update(User).where(User.id == user_id).values(**values).returning(*User.__table__.columns)
-        return (await self._connection.execute(changed)).one()
+    async def change(self, user_id: UUID, values: Mapping[str, Any]) -> None:
+        """Write these columns of somebody's row."""
+        await self._connection.execute(update(User).where(User.id == user_id).values(**values))
 
     async def found(self, viewer_id: UUID, text: str | None, after: Key | None, limit: int) -> Sequence[Row]:
         """Others by nickname, one more than `limit`, as `profile` has them: those that `text` finds, or everybody."""

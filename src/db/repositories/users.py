@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...errors import EmailTaken
 from ...schemas.people import Me
 from .. import names
-from ..models import NameGram, User
+from ..gathered import gathered
+from ..models import Identity, NameGram, User
 from ..rows import Row
 from ..views import me_view
 
-_EVERYTHING = list(User.__table__.columns)
+_IDENTITIES = gathered(Identity.user_id == User.id, Identity.provider, Identity.email, Identity.linked_at)
+_EVERYTHING = [*User.__table__.columns, _IDENTITIES.label("identities")]
 _ME = select(*_EVERYTHING).where(User.id == bindparam("user_id"), User.deleted_at.is_(None))
 _BY_EMAIL = select(*_EVERYTHING).where(User.email_key == bindparam("email_key"), User.deleted_at.is_(None))
 _TAKEN = select(exists().where(User.email_key == bindparam("email_key")))
@@ -52,7 +54,10 @@ class Users:
         await self._connection.execute(insert(NameGram), rows)
 
     async def me_row(self, user_id: UUID) -> Row | None:
-        """The whole row of somebody who has not deleted the account, password hash and all: not for showing."""
+        """The whole row of somebody who has not deleted the account, password hash and all: not for showing.
+
+        `identities` beside it lists their linked sign-in methods, as `me_view` takes them.
+        """
         return (await self._connection.execute(_ME, {"user_id": user_id})).one_or_none()
 
     async def me(self, user_id: UUID) -> Me | None:
