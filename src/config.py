@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .sign_in_settings import ExchangeSettings, ProviderSettings, refuse_unsound, without_tls
+
 Private = Annotated[str, Field(repr=False)]
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
@@ -26,7 +28,12 @@ class Settings(BaseSettings):
     """How this process runs. Every field is `CHATTY_<NAME>` in the environment; without any, one node on SQLite."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CHATTY_", env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix="CHATTY_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     env: Literal["development", "production"] = "development"
@@ -49,6 +56,8 @@ class Settings(BaseSettings):
     presence_grace_seconds: Annotated[float, Field(ge=0, le=20)] = 5
     group_members: Annotated[int, Field(ge=2)] = 1000
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
+    providers: dict[str, ProviderSettings] = {}
+    exchange: ExchangeSettings | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 
@@ -99,6 +108,7 @@ class Settings(BaseSettings):
         if not self.public_url:
             self.public_url = f"http://localhost:{self.port}"
         self.public_url = self.public_url.rstrip("/")
+        refuse_unsound(self.providers)
         if self.env == "production":
             self._refuse_unsafe()
         return self
@@ -119,6 +129,9 @@ class Settings(BaseSettings):
             raise ValueError(
                 "CHATTY_ALLOWED_ORIGINS has a wildcard: list each origin, such as https://app.example.com."
             )
+        vouching = [*self.providers.values(), *([self.exchange] if self.exchange else [])]
+        if plain := without_tls([address for each in vouching for address in each.addresses]):
+            raise ValueError(f"{plain[0]} is not https://: whoever is on the way could sign in as anybody.")
         if self.is_sqlite and self.redis_url:
             raise ValueError(
                 "CHATTY_REDIS_URL joins several nodes, and SQLite serves one: set CHATTY_DATABASE_URL to PostgreSQL, "

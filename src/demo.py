@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from .app import Parts, build
 from .clock import set_back
 from .config import Settings
 from .db import migrate
 from .demo_talks import ASKED, FRIENDS, PEOPLE, TALKS, Line, Talk
 from .errors import Conflict, EmailTaken
+from .parts import Parts, build
 from .schemas.auth import Login, Register
 from .schemas.messages import Message, MessageDraft
 from .schemas.rooms import GroupDraft, RoomPatch, RoomsQuery

@@ -14,7 +14,7 @@ import socketio
 from src.config import Settings
 
 if TYPE_CHECKING:
-    from src.app import Parts
+    from src.parts import Parts
 
 PASSWORD = "a cold morning in Gangneung"
 PATIENCE = 5.0

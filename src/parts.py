@@ -1,0 +1,113 @@
+"""Everything that does the work, put together: services, database, workers, and what they stand on."""
+
+from dataclasses import dataclass
+
+from .config import Settings
+from .db.database import Database
+from .db.ids import new_id
+from .realtime.bus import Bus
+from .realtime.connections import Connections
+from .services.accounts import Accounts
+from .services.blocks import Blocks
+from .services.cursors import Cursors
+from .services.edits import Edits
+from .services.friends import Friends
+from .services.groups import Groups
+from .services.heads import Heads
+from .services.leaving import Leaving
+from .services.mailer import mailer_for
+from .services.mails import MAIL, Mails
+from .services.messages import Messages
+from .services.outbox import OutboxWorker
+from .services.passwords import Passwords
+from .services.people import People
+from .services.presence import Presence
+from .services.reactions import Reactions
+from .services.recovery import Recovery
+from .services.rooms import Rooms
+from .services.search import Search
+from .services.sending import Sending
+from .services.sessions import Sessions
+from .services.sync import Sync
+from .services.throttle import Throttle
+from .services.tokens import Tokens
+from .services.typing import TypingState
+from .services.unread import UnreadCounts
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that does the work; what stands around it is the edge."""
+
+    settings: Settings
+    bus: Bus
+    connections: Connections
+    database: Database
+    throttle: Throttle
+    tokens: Tokens
+    sessions: Sessions
+    passwords: Passwords
+    accounts: Accounts
+    recovery: Recovery
+    outbox: OutboxWorker
+    people: People
+    friends: Friends
+    blocks: Blocks
+    presence: Presence
+    rooms: Rooms
+    groups: Groups
+    leaving: Leaving
+    sending: Sending
+    messages: Messages
+    edits: Edits
+    reactions: Reactions
+    search: Search
+    cursors: Cursors
+    unread: UnreadCounts
+    heads: Heads
+    typing: TypingState
+    sync: Sync
+
+
+def build(settings: Settings) -> Parts:
+    """The parts, put together and not yet running."""
+    bus = Bus()
+    connections = Connections()
+    database = Database(settings.database_url, bus.publish)
+    throttle = Throttle(settings.rate_limits == "on", settings.redis_url)
+    tokens = Tokens(settings.signing_key, settings.public_url, settings.access_token_seconds)
+    sessions = Sessions(database, tokens, bus.publish, settings.session_days)
+    passwords = Passwords(settings.bcrypt_rounds)
+    mailer = mailer_for(settings.smtp_url, settings.data_dir / "mail")
+    mails = Mails(database, mailer, settings.public_url, settings.mail_from)
+    outbox = OutboxWorker(database, {MAIL: mails.deliver})
+    return Parts(
+        settings=settings,
+        bus=bus,
+        connections=connections,
+        database=database,
+        throttle=throttle,
+        tokens=tokens,
+        sessions=sessions,
+        passwords=passwords,
+        accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),
+        recovery=Recovery(database, passwords, sessions, throttle, outbox.wake),
+        outbox=outbox,
+        people=People(database),
+        friends=Friends(database),
+        blocks=Blocks(database),
+        presence=Presence(database, new_id(), grace_seconds=settings.presence_grace_seconds),
+        rooms=Rooms(database),
+        groups=Groups(database, settings.group_members),
+        leaving=Leaving(database),
+        sending=Sending(database),
+        messages=Messages(database),
+        edits=Edits(database, settings.edit_window_hours),
+        reactions=Reactions(database),
+        search=Search(database),
+        cursors=Cursors(database),
+        unread=UnreadCounts(database, bus.publish),
+        heads=Heads(database, bus.publish, connections.people),
+        typing=TypingState(database, bus.publish),
+        sync=Sync(database),
+    )
