@@ -9,11 +9,16 @@ import pytest
 from pydantic import ValidationError
 
 from src.config import EXAMPLE_SECRET, Settings
+from src.sign_in_settings import ExchangeSettings, ProviderSettings
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / ".env.example"
 SECRET = "한글도 되는 비밀, 서른두 바이트보다 길다"
 PRODUCTION = {"CHATTY_ENV": "production", "CHATTY_SECRET_KEY": SECRET, "CHATTY_PUBLIC_URL": "https://chat.example.com"}
+
+GOOGLE = {"CHATTY_PROVIDERS__GOOGLE__CLIENT_ID": "id", "CHATTY_PROVIDERS__GOOGLE__CLIENT_SECRET": "hunter2"}
+ACME = {"CHATTY_PROVIDERS__ACME__CLIENT_ID": "id", "CHATTY_PROVIDERS__ACME__ISSUER": "https://acme.example"}
+EXCHANGE = {"CHATTY_EXCHANGE__ISSUER": "app", "CHATTY_EXCHANGE__AUDIENCE": "chatty"}
 
 # The others look for the secret while the first one is still making it.
 MAKE_A_SECRET_SLOWLY = """
@@ -44,7 +49,17 @@ def settings_from(monkeypatch: pytest.MonkeyPatch):
 class TestTheExample:
     def test_names_every_setting_once_and_no_other(self) -> None:
         names = [name for name, _ in examples()]
-        assert sorted(names) == sorted(f"CHATTY_{field.upper()}" for field in Settings.model_fields)
+        assert len(names) == len(set(names))
+        assert {name.split("__")[0] for name in names} == {f"CHATTY_{field.upper()}" for field in Settings.model_fields}
+
+    def test_names_parts_of_settings_that_there_are(self) -> None:
+        parts = [name.split("__")[1:] for name, _ in examples() if "__" in name]
+        assert {part[-1].lower() for part in parts if len(part) == 2} <= ProviderSettings.model_fields.keys()
+        assert {part[0].lower() for part in parts if len(part) == 1} <= ExchangeSettings.model_fields.keys()
+
+    @pytest.mark.parametrize("name", [*ProviderSettings.model_fields, *ExchangeSettings.model_fields])
+    def test_leaves_the_rest_to_the_page_on_signing_in(self, name: str) -> None:
+        assert f"`{name.upper()}`" in (ROOT / "docs" / "sign-in.md").read_text()
 
     def test_has_a_sentence_above_every_setting(self) -> None:
         for paragraph in EXAMPLE.read_text().split("\n\n")[1:]:
@@ -93,6 +108,52 @@ class TestProduction:
         with pytest.raises(ValidationError) as refusal:
             settings_from(PRODUCTION | {"CHATTY_SECRET_KEY": "hunter2"})
         assert "hunter2" not in str(refusal.value)
+
+
+class TestWhoVouches:
+    def test_is_whoever_is_configured(self, settings_from) -> None:
+        settings = settings_from(PRODUCTION | GOOGLE | ACME | EXCHANGE | {"CHATTY_EXCHANGE__SECRET": SECRET})
+        assert settings.providers["acme"].issuer == "https://acme.example"
+        assert (settings.providers["google"].client_secret, settings.exchange.secret) == ("hunter2", SECRET)
+        assert "hunter2" not in repr(settings)
+
+    @pytest.mark.parametrize(
+        ("given", "what_to_do"),
+        [
+            ({"CHATTY_PROVIDERS__ACME__CLIENT_ID": "id"}, "CHATTY_PROVIDERS__ACME__ISSUER is not set"),
+            ({"CHATTY_PROVIDERS__GOOGLE__CLIENT_ID": "id"}, "CHATTY_PROVIDERS__GOOGLE__CLIENT_SECRET is not set"),
+            ({"CHATTY_PROVIDERS__NAVER__CLIENT_SECRET": "x"}, "providers.naver.client_id"),
+            (GOOGLE | {"CHATTY_PROVIDERS__GOOGLE__CLIENTSECRET": "x"}, "providers.google.clientsecret"),
+            (ACME | {"CHATTY_PROVIDERS__ACME__ISSUER": "acme.example"}, "must be like https://accounts"),
+            (ACME | {"CHATTY_PROVIDERS__ACME__ISSUER": "https://me@acme.example"}, "must be like https://accounts"),
+            (ACME | {"CHATTY_PROVIDERS__ACME__ALGORITHMS": "RS256 HS256"}, "HS256 is none of"),
+            (ACME | {"CHATTY_PROVIDERS__ACME__ALGORITHMS": "none"}, "none is none of"),
+            ({name.replace("ACME", "HOST"): value for name, value in ACME.items()}, "and not `host`"),
+            ({name.replace("ACME", "A.B"): value for name, value in ACME.items()}, "the name must be letters"),
+            (EXCHANGE, "set either CHATTY_EXCHANGE__JWKS_URL or CHATTY_EXCHANGE__SECRET"),
+            (EXCHANGE | {"CHATTY_EXCHANGE__SECRET": "short"}, "CHATTY_EXCHANGE__SECRET must be at least 32 bytes"),
+            (
+                EXCHANGE | {"CHATTY_EXCHANGE__SECRET": SECRET, "CHATTY_EXCHANGE__JWKS_URL": "https://a.example/keys"},
+                "and not both",
+            ),
+        ],
+    )
+    def test_is_refused_where_it_could_not_work(self, settings_from, given, what_to_do) -> None:
+        with pytest.raises(ValidationError, match=re.escape(what_to_do)):
+            settings_from(given)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            ACME | {"CHATTY_PROVIDERS__ACME__ISSUER": "http://acme.example"},
+            GOOGLE | {"CHATTY_PROVIDERS__GOOGLE__TOKEN_URL": "http://127.0.0.1/token"},
+            EXCHANGE | {"CHATTY_EXCHANGE__JWKS_URL": "http://app.example/keys"},
+        ],
+    )
+    def test_speaks_through_tls_in_production(self, settings_from, given) -> None:
+        assert settings_from(given).env == "development"
+        with pytest.raises(ValidationError, match="is not https://"):
+            settings_from(PRODUCTION | given)
 
 
 class TestValues:
