@@ -29,6 +29,9 @@ from src.logs import exception_without_data
 from . import servers
 from .cast import PATIENCE, Cast, Service
 from .people import House
+from .providers.fixtures import oidc
+
+__all__ = ["oidc"]
 
 JS_TESTS = Path(__file__).parent / "js"
 
