@@ -1,7 +1,8 @@
 """A device that holds rooms and messages by the rule of contract §7, written from the contract alone.
 
 It starts from a `sync`, applies what carries the next `rev`, drops what carries none beyond its own, and on anything
-higher asks `sync` again. `equal` says where two states differ that must not (contract §9, "Equal state").
+higher asks `sync` again. It knows people by their ids, each as it saw them last. `differences` says where two states
+differ that must not (contract §9, "Equal state").
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from .cast import PATIENCE, Person, Socket
 
 State = dict[str, Any]
 NAMES_SHOWN = 5
+USER = {"id", "nickname", "intro", "avatar_url"}
+"""The fields of a `User`, and of nothing else."""
 
 
 class Held:
@@ -53,6 +56,7 @@ class Replica:
         self.unread_total = 0
         self.syncs = 0
         self.heard: list[tuple[str, Any]] = []
+        self.people: dict[str, dict[str, Any]] = {}
         self.chat: Socket
         self.bell: Socket
         self._applied = {"/chat": 0, "/notifications": 0}
@@ -76,7 +80,8 @@ class Replica:
 
     @property
     def state(self) -> State:
-        return {"unread_total": self.unread_total, "rooms": {key: held.state for key, held in self.rooms.items()}}
+        rooms: State = self._with_people({key: held.state for key, held in self.rooms.items()})
+        return {"unread_total": self.unread_total, "rooms": rooms}
 
     async def sync(self) -> None:
         """Ask for what this device lacks until there is no more."""
@@ -86,6 +91,7 @@ class Replica:
             held = {room_id: held.rev for room_id, held in self.rooms.items()}
             answer = await self.chat.call("sync", {"rooms": held} | ({"epoch": self.epoch} if self.epoch else {}))
             assert answer.pop("ok"), answer
+            self._meet(answer)
             self._take(answer)
             more = any(entry["has_more"] for entry in answer["rooms"])
 
@@ -120,6 +126,7 @@ class Replica:
         if name in ("ready", "presence_changed"):
             return False
         self.heard.append((name, payload))
+        self._meet(payload)
         apply: Callable[[Any], bool | None] | None = getattr(self, f"_on_{name}", None)
         return bool(apply(payload)) if apply else False
 
@@ -192,6 +199,29 @@ class Replica:
         self.unread_total = unread["total"]
         if unread["room_id"] in self.rooms:
             self.rooms[unread["room_id"]].room["me"]["unread_count"] = unread["unread_count"]
+
+    def _on_user_changed(self, user: dict[str, Any]) -> None:
+        for held in self.rooms.values():
+            for member in held.room["members"]:
+                if member["user"]["id"] == user["id"]:
+                    member["user"] = user
+            self._name(held.room)
+
+    def _meet(self, told: Any) -> None:
+        """Know everybody as they are shown in `told`."""
+        if isinstance(told, dict) and told.keys() == USER:
+            self.people[told["id"]] = told
+        elif isinstance(told, dict | list):
+            for part in told.values() if isinstance(told, dict) else told:
+                self._meet(part)
+
+    def _with_people(self, held: Any) -> Any:
+        """What is held, with everybody as they are known now."""
+        if isinstance(held, dict):
+            if held.keys() == USER:
+                return self.people[held["id"]]
+            return {key: self._with_people(part) for key, part in held.items()}
+        return [self._with_people(part) for part in held] if isinstance(held, list) else held
 
     def _read(self, held: Held, user_id: str, seq: int) -> None:
         whose = [each for each in held.room["members"] if each["user"]["id"] == user_id]

@@ -135,7 +135,7 @@ class Batch:
 
         A line that brings the room into somebody's list is stored alone: it costs many times what another does.
         """
-        if standing is None:
+        if standing is None or standing.sender.nickname is None:  # who has deleted the account sends nothing more
             raise NotFound
         if standing.earlier_id:
             self._outcome.answers.append((send, REPEAT))

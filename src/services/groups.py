@@ -13,7 +13,7 @@ from ..db.database import Database, Transaction
 from ..db.ids import new_id
 from ..db.room_views import member_view, room_views
 from ..db.rows import Row
-from ..errors import Conflict, Forbidden, NotFound
+from ..errors import Conflict, Forbidden, NotFound, Unauthorized
 from ..events import MessageSent, RoomAdded, RoomChanged
 from ..schemas.rooms import GroupDraft, MyMembership, Role, Room, RoomChange
 from .rooms import locked, room_as_seen_by
@@ -35,7 +35,8 @@ class Groups:
         others = set(draft.member_ids) - {owner_id}
         self._refuse_more_than_fit(1 + len(others))
         async with self._database.transaction() as tx:
-            await tx.people.lock({owner_id, *others})
+            if owner_id not in await tx.people.lock({owner_id, *others}):
+                raise Unauthorized("This account is gone.")
             await _refuse_strangers(tx, owner_id, others)
             room_id, at = new_id(), now()
             await tx.rooms.add_group(room_id, draft.name, at)

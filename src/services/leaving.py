@@ -1,5 +1,8 @@
 """Leaving a room, and being removed from one (contract §4, §9)."""
 
+import asyncio
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +14,11 @@ from ..events import RoomLeft
 from ..schemas.rooms import RoomRemoved
 from .rooms import locked, refuse_unless_managed
 from .system_lines import add_system_line, announce_change
+
+LEAVE_GROUPS = "leave_groups"
+GROUPS_AT_ONCE = 20
+"""Of somebody who leaves all: meanwhile whoever writes in them waits, on SQLite whoever writes anything."""
+REST_SECONDS = 0.05
 
 
 class Leaving:
@@ -47,6 +55,27 @@ class Leaving:
             if room.role != "owner" and member.role != "member":
                 raise Forbidden("Only the owner removes an admin, and nobody the owner.")
             await _part(tx, room, member_id, member.role)
+
+    async def finish(self, item: Row) -> None:
+        """What an outbox row asks for: somebody who has deleted the account leaves the groups that remain."""
+        user_id = UUID(item.payload["user_id"])
+        while await self._leave_some(user_id):  # noqa: ASYNC110 - it rests, and waits for nothing
+            await asyncio.sleep(REST_SECONDS)
+
+    async def _leave_some(self, user_id: UUID) -> bool:
+        async with self._database.transaction() as tx:
+            groups = await tx.departures.groups_of(user_id, GROUPS_AT_ONCE)
+            await leave_each(tx, user_id, groups)
+            return bool(groups)
+
+
+async def leave_each(tx: Transaction, user_id: UUID, group_ids: Iterable[UUID]) -> None:
+    """Have somebody leave these groups, which come in the order of their ids."""
+    for group_id in group_ids:
+        with contextlib.suppress(NotFound):  # they were removed while we waited for the lock
+            room = await locked(tx, user_id, group_id)
+            await _part(tx, room, user_id, room.role)
+        await asyncio.sleep(0)  # SQLite works without letting anybody else run
 
 
 async def _part(tx: Transaction, room: Row, member_id: UUID, role: str, *, quiet: bool = False) -> None:

@@ -221,6 +221,14 @@ async def hide_from_each_other(tx: Transaction, pair: frozenset[UUID]) -> None:
         _tell_the_other(tx, pair, hearers, PresenceChange(user_id=user_id, online=False, last_seen_at=last_seen_at))
 
 
+async def vanish(tx: Transaction, user_id: UUID) -> None:
+    """Before an account is deleted: who sees this person online sees them leave."""
+    seen_at = (await tx.presence.heartbeats([user_id])).get(user_id)
+    if seen_at is not None:
+        at = now()
+        await _announce(tx, [user_id], last_seen_at=at if seen_at > at - ALIVE_FOR else seen_at)
+
+
 def _tell_the_other(
     tx: Transaction, pair: frozenset[UUID], hearers: Mapping[UUID, frozenset[UUID]], change: PresenceChange
 ) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .abandoned import Abandoned
 from .blocks import Blocks
 from .cursors import Cursors
+from .departures import Departures
 from .email_tokens import EmailTokens
 from .friendships import Friendships
 from .identities import Identities
@@ -43,6 +44,10 @@ class Repositories:
     @cached_property
     def cursors(self) -> Cursors:
         return Cursors(self._connection)
+
+    @cached_property
+    def departures(self) -> Departures:
+        return Departures(self._connection)
 
     @cached_property
     def email_tokens(self) -> EmailTokens:
