@@ -29,9 +29,9 @@ from src.logs import exception_without_data
 from . import servers
 from .cast import PATIENCE, Cast, Service
 from .people import House
-from .providers.fixtures import oidc
+from .providers.fixtures import browser, elsewhere, kakao, naver, oidc, stage, tab
 
-__all__ = ["oidc"]
+__all__ = ["browser", "elsewhere", "kakao", "naver", "oidc", "stage", "tab"]
 
 JS_TESTS = Path(__file__).parent / "js"
 
