@@ -18,9 +18,11 @@ from .controllers.chat_namespace import ChatNamespace
 from .controllers.cursors import CursorsController
 from .controllers.docs import mount_docs
 from .controllers.friends import BlocksController, FriendsController
+from .controllers.handover import Handover
 from .controllers.health import mount_health
 from .controllers.messages import MessagesController
 from .controllers.notification_namespace import NotificationNamespace
+from .controllers.oauth import IdentitiesController, OAuthController
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
 from .controllers.rooms import RoomsController
@@ -38,6 +40,8 @@ log = structlog.get_logger("chatty")
 
 CONTROLLERS = (
     AuthController,
+    OAuthController,
+    IdentitiesController,
     PeopleController,
     FriendsController,
     BlocksController,
@@ -74,8 +78,12 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _mount_rest(app: web.Application, parts: Parts) -> None:
+    handover = Handover(parts.settings)
+    providers = {name: provider.display_name for name, provider in parts.providers.items()}
     controllers = (
-        AuthController(parts.accounts, parts.recovery, parts.sessions, parts.settings),
+        AuthController(parts.accounts, parts.recovery, parts.sessions, handover),
+        OAuthController(parts.social, parts.sessions, handover, providers, parts.settings),
+        IdentitiesController(parts.identities, parts.exchange, parts.unlinks, handover),
         PeopleController(parts.people),
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
@@ -133,6 +141,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.database.close)
         stack.push_async_callback(parts.throttle.close)
         stack.push_async_callback(parts.sending.close)
+        stack.push_async_callback(parts.oauth.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)
         workers = (parts.presence.run(), parts.unread.run(), parts.heads.run(), parts.outbox.run(), housekeeping.run())

@@ -1,20 +1,29 @@
 """Everything that does the work, put together: services, database, workers, and what they stand on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .config import Settings
 from .db.database import Database
 from .db.ids import new_id
+from .oauth.client import OAuthClient
+from .oauth.host_tokens import HostTokens
+from .oauth.outbound import Outbound
+from .oauth.providers import Provider, providers_from
 from .realtime.bus import Bus
 from .realtime.connections import Connections
 from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.cursors import Cursors
 from .services.edits import Edits
+from .services.entry import Entry
+from .services.exchange import Exchange
 from .services.friends import Friends
+from .services.grants import Grants
 from .services.groups import Groups
 from .services.heads import Heads
-from .services.leaving import Leaving
+from .services.identities import Identities
+from .services.leaving import LEAVE_GROUPS, Leaving
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
@@ -24,15 +33,19 @@ from .services.people import People
 from .services.presence import Presence
 from .services.reactions import Reactions
 from .services.recovery import Recovery
+from .services.revocations import REVOKE, Revocations
 from .services.rooms import Rooms
 from .services.search import Search
 from .services.sending import Sending
 from .services.sessions import Sessions
+from .services.social import SocialSignIn
 from .services.sync import Sync
 from .services.throttle import Throttle
 from .services.tokens import Tokens
 from .services.typing import TypingState
+from .services.unlinks import Unlinks
 from .services.unread import UnreadCounts
+from .sign_in_settings import HOST
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,13 @@ class Parts:
     passwords: Passwords
     accounts: Accounts
     recovery: Recovery
+    providers: Mapping[str, Provider]
+    oauth: OAuthClient
+    social: SocialSignIn
+    identities: Identities
+    exchange: Exchange
+    unlinks: Unlinks
+    revocations: Revocations
     outbox: OutboxWorker
     people: People
     friends: Friends
@@ -80,7 +100,16 @@ def build(settings: Settings) -> Parts:
     passwords = Passwords(settings.bcrypt_rounds)
     mailer = mailer_for(settings.smtp_url, settings.data_dir / "mail")
     mails = Mails(database, mailer, settings.public_url, settings.mail_from)
-    outbox = OutboxWorker(database, {MAIL: mails.deliver})
+    leaving = Leaving(database)
+    providers, outbound, grants = providers_from(settings), Outbound(), Grants(settings.signing_key)
+    oauth = OAuthClient(providers, settings.public_url, outbound)
+    host_tokens = HostTokens(settings.exchange, outbound) if settings.exchange else None
+    revocations = Revocations(database, oauth, providers, grants)
+    work = {MAIL: mails.deliver, LEAVE_GROUPS: leaving.finish, REVOKE: revocations.carry_out}
+    outbox = OutboxWorker(database, work)
+    methods = _methods(settings, providers)
+    entry = Entry(database, sessions, grants)
+    identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
     return Parts(
         settings=settings,
         bus=bus,
@@ -91,7 +120,14 @@ def build(settings: Settings) -> Parts:
         sessions=sessions,
         passwords=passwords,
         accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),
-        recovery=Recovery(database, passwords, sessions, throttle, outbox.wake),
+        recovery=Recovery(database, passwords, sessions, revocations, throttle, outbox.wake),
+        providers=providers,
+        oauth=oauth,
+        social=SocialSignIn(database, oauth, providers, sessions, entry, identities, throttle),
+        identities=identities,
+        exchange=Exchange(database, host_tokens, sessions, entry, identities),
+        unlinks=Unlinks(database, sessions, providers.get("kakao"), methods),
+        revocations=revocations,
         outbox=outbox,
         people=People(database),
         friends=Friends(database),
@@ -99,7 +135,7 @@ def build(settings: Settings) -> Parts:
         presence=Presence(database, new_id(), grace_seconds=settings.presence_grace_seconds),
         rooms=Rooms(database),
         groups=Groups(database, settings.group_members),
-        leaving=Leaving(database),
+        leaving=leaving,
         sending=Sending(database),
         messages=Messages(database),
         edits=Edits(database, settings.edit_window_hours),
@@ -111,3 +147,9 @@ def build(settings: Settings) -> Parts:
         typing=TypingState(database, bus.publish),
         sync=Sync(database),
     )
+
+
+def _methods(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, str]:
+    """What people can sign in with besides a password, and what it is called in a mail."""
+    host = {HOST: settings.exchange.issuer} if settings.exchange else {}
+    return {name: provider.display_name for name, provider in providers.items()} | host

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Update
 from yarl import URL
 
-from src.controllers.auth import COOKIE
+from src.controllers.handover import COOKIE
 
 from .cast import PASSWORD, Answer, Person, Service
 

@@ -1,7 +1,7 @@
 """Who may do what: every route and event of the registries, for every role. What is not listed here fails.
 
-Anna owns what is asked for. Boris is her friend and in her group, Clara was both before, Ivan is blocked by her,
-Mallory is a stranger. Nobody without a valid access token gets anywhere but through the public routes.
+Anna owns what is asked for, and has linked Kakao. Boris is her friend and in her group, Clara was both before, Ivan is
+blocked by her, Mallory is a stranger. Nobody without a valid access token gets anywhere but through the public routes.
 """
 
 import time
@@ -17,7 +17,9 @@ from src.app import CONTROLLERS, NAMESPACES
 from src.controllers.api import PUBLIC, Route, routes_of
 from src.controllers.socket_edge import EventRoute, events_of
 
-from .cast import PASSWORD, Cast, Person, Refused
+from .cast import PASSWORD, Cast, Person, Refused, Service
+from .conftest import StartService
+from .elsewhere import PROVIDERS, identity, link
 
 ROUTES = {(route.method, route.path): route for controller in CONTROLLERS for route in routes_of(controller)}
 EVENTS = {(space.name, event.name): event for space in NAMESPACES for event in events_of(space)}
@@ -78,6 +80,8 @@ SIGNED_IN = {
     ("POST", "/auth/email/resend"): Expected(all=202),
     ("GET", "/users/me"): Expected(all=200),
     ("PATCH", "/users/me"): Expected(all=200, body=lambda _: {"intro": "hello"}),
+    ("PUT", "/users/me/identities/{provider}"): Expected(all=404, body=lambda _: {"token": "a host's"}),
+    ("DELETE", "/users/me/identities/{provider}"): Expected(owner=204, friend=404, blocked=404, stranger=404),
     ("GET", "/users"): Expected(all=200),
     ("GET", "/users/{user_id}"): Expected(all=200),
     ("GET", "/friends"): Expected(all=200),
@@ -141,6 +145,11 @@ OPEN = {
     ("POST", "/auth/password/reset"): 422,
     ("POST", "/auth/email/verify"): 422,
     ("GET", "/auth/providers"): 200,
+    ("GET", "/auth/oauth/{provider}"): 404,
+    ("GET", "/auth/oauth/{provider}/callback"): 404,
+    ("POST", "/auth/exchange"): 422,
+    ("GET", "/auth/oauth/kakao/unlinked"): 401,
+    ("POST", "/auth/oauth/kakao/unlinked"): 401,
 }
 
 # The code of the error, or "" for success.
@@ -181,6 +190,11 @@ EVENTS_EXPECTED = {
 
 
 @pytest.fixture
+async def service(start_service: StartService) -> Service:
+    return await start_service(providers=PROVIDERS)
+
+
+@pytest.fixture
 async def stage(cast: Cast) -> Stage:
     people = {name: await cast.join(name.title()) for name in ("anna", "boris", "clara", "ivan", "mallory")}
     made = Stage(**people)
@@ -193,6 +207,7 @@ async def stage(cast: Cast) -> Stage:
     made.line = (await made.anna.post(f"/rooms/{made.room}/messages", message(made)))["message"]["id"]
     await made.clara.post(f"/rooms/{made.room}/leave", {"quiet": True})
     await made.clara.delete(f"/friends/{made.anna.id}")
+    await link(made.anna, identity())
     made.session = (await made.anna.get("/auth/sessions"))["items"][0]["id"]
     return made
 
@@ -200,7 +215,7 @@ async def stage(cast: Cast) -> Stage:
 def path_of(route: Route, stage: Stage) -> str:
     ids = {"user_id": stage.anna.id, "room_id": stage.room, "message_id": stage.line, "session_id": stage.session}
     query = f"?q=hello&room_id={stage.room}" if route.path == "/search/messages" else ""
-    return route.path.format(**ids, emoji="👍") + query
+    return route.path.format(**ids, emoji="👍", provider="kakao") + query
 
 
 def test_every_route_and_event_is_listed() -> None:

@@ -77,6 +77,7 @@ class Route:
     parameters: tuple[Parameter, ...]
     answer: Any
     doc: str
+    any_query: bool = False
 
     def parameter_from(self, source: Source) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.source == source), None)
@@ -91,12 +92,15 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
     access: Access = SIGNED_IN,
     limit: str | None = None,
     errors: tuple[type[ChattyError], ...] = (),
+    any_query: bool = False,
 ) -> Callable[[Method], Method]:
     """Declare a route.
 
     `status`: of success (200, or 204 where nothing is answered). `also`: other successes, each with a sentence.
     `limit`: a policy of `services/throttle.py`, counted per person, or per client address where `access` is PUBLIC.
-    `errors`: refusals of this route beyond those that its parameters bring. Raises TypeError for a faulty declaration.
+    `errors`: refusals of this route beyond those that its parameters bring. `any_query`: others send us here and say
+    what they like; what its model does not know, cannot read or gets twice counts as absent. Raises TypeError for a
+    faulty declaration.
     """
 
     def declare(function: Method) -> Method:
@@ -110,7 +114,7 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
         declared = Route(
             name=function.__name__, tag="", method=method, path=path, access=access, limit=limit,
             status=status or (204 if answer is None else 200), also=also or {}, errors=errors,
-            parameters=parameters, answer=answer, doc=inspect.cleandoc(function.__doc__),
+            parameters=parameters, answer=answer, doc=inspect.cleandoc(function.__doc__), any_query=any_query,
         )  # fmt: skip
         setattr(function, REGISTERED, declared)
         return function

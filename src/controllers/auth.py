@@ -4,8 +4,15 @@ from uuid import UUID
 
 from aiohttp import web
 
-from ..config import Settings
-from ..errors import EmailTaken, Gone, NotFound, Unauthorized, WrongCredentials
+from ..errors import (
+    Conflict,
+    EmailTaken,
+    Gone,
+    NotFound,
+    ReauthenticationRequired,
+    Unauthorized,
+    WrongCredentials,
+)
 from ..schemas.auth import (
     Device,
     EmailVerification,
@@ -13,41 +20,37 @@ from ..schemas.auth import (
     Login,
     PasswordChange,
     PasswordReset,
-    Provider,
     Refresh,
     Register,
     Session,
-    SessionKind,
 )
 from ..schemas.common import Items
 from ..services.accounts import Accounts
 from ..services.recovery import Recovery
-from ..services.sessions import Sessions, Started
+from ..services.sessions import Sessions
 from ..viewer import ClientInfo, Viewer
-from .api import PREFIX, PUBLIC, Answer, Cookie, delete, get, post, put
-
-COOKIE = "chatty_refresh"
+from .api import PUBLIC, Answer, delete, get, post, put
+from .handover import COOKIE, Handover
 
 
 class AuthController:
     tag = "auth"
 
-    def __init__(self, accounts: Accounts, recovery: Recovery, sessions: Sessions, settings: Settings) -> None:
+    def __init__(self, accounts: Accounts, recovery: Recovery, sessions: Sessions, handover: Handover) -> None:
         self._accounts = accounts
         self._recovery = recovery
         self._sessions = sessions
-        self._cookie_seconds = settings.session_days * 24 * 3600
-        self._secure = settings.secure_cookies
+        self._handover = handover
 
     @post("/auth/register", status=201, access=PUBLIC, limit="register", errors=(EmailTaken,))
     async def register(self, client: ClientInfo, body: Register) -> Answer[Session]:
         """Make an account, and sign in with it. A mail asks to confirm the address."""
-        return self._handed_over(await self._accounts.register(body, client), body.session)
+        return self._handover.answer(await self._accounts.register(body, client), body.session)
 
     @post("/auth/login", access=PUBLIC, limit="login", errors=(WrongCredentials,))
     async def login(self, client: ClientInfo, body: Login) -> Answer[Session]:
         """Sign in."""
-        return self._handed_over(await self._accounts.login(body, client), body.session)
+        return self._handover.answer(await self._accounts.login(body, client), body.session)
 
     @post("/auth/refresh", access=PUBLIC, limit="refresh", errors=(Unauthorized,))
     async def refresh(self, request: web.Request, client: ClientInfo, body: Refresh | None) -> Answer[Session]:
@@ -56,17 +59,17 @@ class AuthController:
         A used token ends the session, unless it comes again within ten seconds: then it is one client asking twice.
         """
         if body and body.refresh_token:
-            return self._handed_over(await self._sessions.refresh(body.refresh_token, client), "token")
+            return self._handover.answer(await self._sessions.refresh(body.refresh_token, client), "token")
         token = request.cookies.get(COOKIE)
         if not token:
             raise Unauthorized("There is no refresh token, neither as a cookie nor in the body.")
-        return self._handed_over(await self._sessions.refresh(token, client), "cookie")
+        return self._handover.answer(await self._sessions.refresh(token, client), "cookie")
 
     @post("/auth/logout")
     async def logout(self, viewer: Viewer) -> Answer[None]:
         """Sign out: this session ends, and its sockets close."""
         await self._sessions.end_this(viewer)
-        return Answer(None, cookies=[self._cookie("", 0)])
+        return Answer(None, cookies=[self._handover.no_cookie()])
 
     @get("/auth/sessions")
     async def list_sessions(self, viewer: Viewer) -> Items[Device]:
@@ -83,9 +86,12 @@ class AuthController:
         """Sign out everywhere but here."""
         await self._sessions.end_others(viewer)
 
-    @put("/auth/password", errors=(WrongCredentials,))
+    @put("/auth/password", errors=(WrongCredentials, ReauthenticationRequired, Conflict))
     async def change_password(self, viewer: Viewer, body: PasswordChange) -> None:
-        """Set my password. My other sessions end, and a mail tells me."""
+        """Set my password. My other sessions end, and a mail tells me.
+
+        Who has none yet needs no current one, but a recent sign-in and an e-mail address.
+        """
         await self._accounts.change_password(viewer, body)
 
     @post("/auth/password/forgot", status=202, access=PUBLIC)
@@ -107,18 +113,3 @@ class AuthController:
     async def resend_verification(self, viewer: Viewer, client: ClientInfo) -> None:
         """Ask for another mail to confirm my address; the link in the earlier one stops working."""
         await self._recovery.resend_verification(viewer, client)
-
-    @get("/auth/providers", access=PUBLIC)
-    async def list_providers(self) -> Items[Provider]:
-        """Other ways to sign in, those that are configured."""
-        return Items[Provider](items=[])
-
-    def _handed_over(self, started: Started, kind: SessionKind) -> Answer[Session]:
-        """The refresh token goes where no script can read it, or into the body of who asked for that."""
-        session, token = started
-        if kind == "token":
-            return Answer(session.model_copy(update={"refresh_token": token}))
-        return Answer(session, cookies=[self._cookie(token, self._cookie_seconds)])
-
-    def _cookie(self, value: str, max_age: int) -> Cookie:
-        return Cookie(COOKIE, value, path=f"{PREFIX}/auth", max_age=max_age, secure=self._secure)

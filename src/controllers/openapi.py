@@ -37,6 +37,7 @@ HEADERS: Json = {
     "RateLimit-Reset": {"description": "when the limit begins anew, in seconds", **_SECONDS},
     "WWW-Authenticate": {"description": "how to authenticate (RFC 6750)", "schema": {"type": "string"}},
 }
+LOCATION: Json = {"description": "where to go on", "schema": {"type": "string", "format": "uri-reference"}}
 DESCRIPTION = """
 Sign in with `POST /auth/login`, then send the access token as `Authorization: Bearer <token>`. Unknown fields and
 parameters are refused; texts are normalised to NFC; ids are UUIDv7; times are RFC 3339 in UTC. Every refusal is a
@@ -166,7 +167,11 @@ def _without_null(schema: Json) -> Json:
 def _successes(route: Route, schemas: _Schemas) -> Json:
     content = {"application/json": {"schema": schemas.given(route.answer)}} if _has_json(route) else None
     return {
-        str(status): {"description": words, **({"content": content} if content else {})}
+        str(status): {
+            "description": words,
+            **({"content": content} if content else {}),
+            **({"headers": {"Location": LOCATION}} if status == 302 else {}),
+        }
         for status, words in {route.status: "Done." if route.status != 201 else "Made.", **route.also}.items()
     }
 

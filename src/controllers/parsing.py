@@ -68,6 +68,24 @@ def query_reader(model: type[BaseModel] | None) -> Callable[[web.Request], Any]:
     return read
 
 
+def tolerant_query_reader(model: type[BaseModel]) -> Callable[[web.Request], Any]:
+    """A reader of a query string that somebody else made, into a `model` of strings that may be absent.
+
+    What it does not know, what is repeated (RFC 6749 §3.1), holds NUL or is overlong counts as absent.
+    """
+
+    def read(request: web.Request) -> Any:
+        query = request.query
+        given = {name: query.getall(name) for name in model.model_fields if name in query}
+        return model.model_validate({name: values[0] for name, values in given.items() if _is_readable(values)})
+
+    return read
+
+
+def _is_readable(values: list[str]) -> bool:
+    return len(values) == 1 and "\x00" not in values[0] and len(values[0]) <= MAX_TOKEN_CHARACTERS
+
+
 async def read_json(request: web.Request, model: type[BaseModel], optional: bool) -> Any:
     """The JSON body as `model`, or None where an `optional` one is absent.
 

@@ -13,7 +13,7 @@ from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
 from .client import client_of
 from .edge import invalid
-from .parsing import bearer_token, path_reader, query_reader, read_json
+from .parsing import bearer_token, path_reader, query_reader, read_json, tolerant_query_reader
 
 VIEWER = web.RequestKey("viewer", Viewer)
 Authenticate = Callable[[str], Awaitable[Viewer]]
@@ -73,7 +73,8 @@ class _Endpoint:
         self._viewer = route.parameter_from("viewer")
         self._client = route.parameter_from("client")
         self._body = route.parameter_from("body")
-        self._refuse_query = None if route.parameter_from("query") else query_reader(None)
+        takes_query = route.any_query or route.parameter_from("query")
+        self._refuse_query = None if takes_query else query_reader(None)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         arguments = await self._who_is_asking(request)
@@ -121,14 +122,14 @@ def _method(controller: object, route: Route) -> Callable[..., Awaitable[Any]]:
 
 
 def _readers(route: Route) -> list[tuple[str, FromRequest]]:
-    return [(parameter.name, read) for parameter in route.parameters if (read := _reader(parameter))]
+    return [(each.name, read) for each in route.parameters if (read := _reader(each, route.any_query))]
 
 
-def _reader(parameter: Parameter) -> FromRequest | None:
+def _reader(parameter: Parameter, any_query: bool) -> FromRequest | None:
     if parameter.source == "path":
         return path_reader(parameter.name, parameter.type)
     if parameter.source == "query":
-        return query_reader(parameter.type)
+        return tolerant_query_reader(parameter.type) if any_query else query_reader(parameter.type)
     return (lambda request: request) if parameter.source == "request" else None
 
 

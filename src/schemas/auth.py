@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -114,6 +114,42 @@ class Session(View):
     expires_in: Annotated[int, Field(description="seconds until the access token ends")]
     user: Me
     refresh_token: str | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class SignInStart(BaseModel):
+    """`redirect_to`: where to end, a path of this service or an address of an allowed origin; `/` without one.
+
+    `link=1`: link the provider to who is signed in here, instead of signing in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    redirect_to: str = "/"
+    link: Literal["1"] | None = None
+
+
+class SignInCallback(BaseModel):
+    """What a provider sends a browser back with (RFC 6749 §4.1.2, RFC 9207). Further parameters are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    state: str | None = None
+    code: str | None = None
+    error: str | None = None
+    iss: str | None = None
+
+
+class Exchanged(Request):
+    """`token`: a JWT of the host application."""
+
+    token: AccessToken
+    session: SessionKind = "cookie"
+
+
+class HostIdentity(Request):
+    """`token`: a JWT of the host application."""
+
+    token: AccessToken
 
 
 class Device(View):

@@ -25,7 +25,7 @@ T = TypeVar("T")
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Request(BaseModel):
@@ -85,7 +85,7 @@ def nfc(value: Any) -> Any:
 
 
 def _one_line(value: str) -> str:
-    if any(unicodedata.category(char) == "Cc" or char in _BIDI_CONTROLS for char in value):
+    if any(unicodedata.category(char) == "Cc" or char in BIDI_CONTROLS for char in value):
         raise PydanticCustomError("control_character", "must not contain control characters")
     return value
 

@@ -6,7 +6,7 @@ from ..clock import now
 from ..db.database import Database
 from ..db.ids import new_id
 from ..db.rows import Row
-from ..errors import EmailTaken, Unauthorized, WrongCredentials
+from ..errors import Conflict, EmailTaken, Unauthorized, WrongCredentials
 from ..schemas.auth import Login, PasswordChange, Register
 from ..viewer import ClientInfo, Viewer
 from .mails import MAIL, email_key, mail_to
@@ -79,7 +79,8 @@ class Accounts:
     async def change_password(self, viewer: Viewer, draft: PasswordChange) -> None:
         """Set my password; my other sessions end, and a mail tells me.
 
-        Raises WrongCredentials without the current one, where one is set; Invalid for a common one.
+        Raises WrongCredentials without the current one, where one is set; Invalid for a common one. A first password
+        needs an address to sign in with (Conflict) and a recent sign-in (ReauthenticationRequired).
         """
         async with self._database.single_read() as reads:
             row = await _present(reads.users.me_row(viewer.user_id))
@@ -88,6 +89,8 @@ class Accounts:
             if not (await self._passwords.verify(draft.current_password or "", row.password_hash)).matches:
                 raise WrongCredentials("The current password is wrong.")
             await self._throttle.forget("password_change", str(viewer.user_id))
+        else:
+            await self._may_set_first(viewer, row)
         await self._passwords.refuse_common(draft.new_password, [row.email, row.nickname], "new_password")
         password_hash = await self._passwords.hash(draft.new_password)
         async with self._database.transaction() as tx:
@@ -99,6 +102,12 @@ class Accounts:
             await tx.outbox.add(MAIL, mail_to(user.id, "password_changed"), now())
             await self._sessions.end(tx, user.id, but=viewer.session_id)
         self._wake()
+
+    async def _may_set_first(self, viewer: Viewer, row: Row) -> None:
+        if row.email is None:
+            raise Conflict("Without an e-mail address a password opens nothing.")
+        async with self._database.single_read() as reads:
+            await self._sessions.require_recent(reads, viewer.session_id)
 
     async def _count_attempt(self, key: str, client: ClientInfo) -> None:
         """Raise RateLimited when this address, or everybody, has tried this account, or this address others, too often.

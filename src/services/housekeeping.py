@@ -31,10 +31,11 @@ class Housekeeping:
                 log.warning("Sweeping failed; it waits an hour.", error=type(error).__name__)
 
     async def sweep(self) -> None:
-        """Forget expired tokens, what was over or failed a month ago, and rooms that nobody is in any more."""
+        """Forget what has expired, what was over or failed a month ago, and rooms that nobody is in any more."""
         moment = now()
         async with self._database.transaction() as tx:
             await tx.email_tokens.sweep(moment)
+            await tx.sign_in_attempts.sweep(moment)
             await tx.sessions.sweep(moment - KEPT)
             await tx.outbox.sweep(moment - KEPT)
         while await self._forget_some_of_a_room():  # noqa: ASYNC110 - it rests, and waits for nothing

@@ -61,15 +61,44 @@ _WORDS: dict[tuple[str, Language], _Words] = {
             "If that was not you, choose a new password at once: 'Forgotten password' on the sign-in page.",
         ),
     ),
+    ("sign_in_method_added", "ko"): _Words(
+        "[Chatty] 로그인 방법이 추가되었습니다",
+        (
+            "이제 {method} 계정으로도 Chatty에 로그인할 수 있습니다.",
+            "직접 추가하신 것이 아니라면, 설정에서 연결을 해제하고 바로 비밀번호를 바꿔 주세요.",
+        ),
+    ),
+    ("sign_in_method_added", "en"): _Words(
+        "[Chatty] A sign-in method was added",
+        (
+            "You can now sign in to Chatty with {method}, too.",
+            "If that was not you, unlink it in the settings, and change your password at once.",
+        ),
+    ),
+    ("sign_in_method_removed", "ko"): _Words(
+        "[Chatty] 로그인 방법이 삭제되었습니다",
+        (
+            "{method} 계정과의 연결이 해제되어 더 이상 이 방법으로 Chatty에 로그인할 수 없습니다.",
+            "직접 해제하신 것이 아니라면, 로그인 화면의 '비밀번호 찾기'로 바로 새 비밀번호를 정해 주세요.",
+        ),
+    ),
+    ("sign_in_method_removed", "en"): _Words(
+        "[Chatty] A sign-in method was removed",
+        (
+            "{method} was unlinked: you can no longer sign in to Chatty with it.",
+            "If that was not you, choose a new password at once: 'Forgotten password' on the sign-in page.",
+        ),
+    ),
 }
 
 _GREETING: dict[Language, str] = {"ko": "{}님, 안녕하세요.", "en": "Hello {},"}
 _GREETING_NOBODY: dict[Language, str] = {"ko": "안녕하세요.", "en": "Hello,"}
 
 
-def write(about: str, language: Language, nickname: str | None, link: str) -> MailText:
-    """A mail to `nickname`, or to whoever has the address; `link` is shown where the mail has one."""
+def write(about: str, language: Language, nickname: str | None, link: str = "", method: str = "") -> MailText:
+    """A mail to `nickname`, or to whoever has the address; `link` and `method` are shown where the mail has them."""
     words = _WORDS[about, language]
+    words = words._replace(paragraphs=tuple(line.replace("{method}", method) for line in words.paragraphs))
     greeting = _GREETING[language].format(nickname) if nickname else _GREETING_NOBODY[language]
     plain = "\n\n".join((greeting, *words.paragraphs, *((link,) if link else ()), *words.after, "Chatty"))
     return MailText(words.subject, plain + "\n", _html(language, greeting, words, link))

@@ -22,7 +22,7 @@ from .mail_texts import Language, write
 from .mailer import Mailer
 
 MAIL = "mail"
-About = Literal["verify_email", "reset_password", "password_changed"]
+About = Literal["verify_email", "reset_password", "password_changed", "sign_in_method_added", "sign_in_method_removed"]
 
 
 class _Link(NamedTuple):
@@ -45,6 +45,11 @@ def email_key(address: str) -> str:
 def mail_to(user_id: UUID, about: About) -> dict[str, str]:
     """The outbox's payload for a mail to a person."""
     return {"about": about, "user_id": str(user_id)}
+
+
+def mail_about_method(user_id: UUID, about: About, method: str) -> dict[str, str]:
+    """The same where the mail names a way to sign in."""
+    return {**mail_to(user_id, about), "method": method}
 
 
 def mail_to_whoever_has(key: str, about: About) -> dict[str, str]:
@@ -83,7 +88,7 @@ class Mails:
             return None
         about = payload["about"]
         link = await self._link(tx, user, _LINKS[about]) if about in _LINKS else ""
-        return self._message(item.id, user, about, link)
+        return self._message(item.id, user, about, {"link": link, "method": payload.get("method", "")})
 
     async def _link(self, tx: Transaction, user: Row, link: _Link) -> str:
         token, moment = secrets.token_urlsafe(32), now()
@@ -92,11 +97,11 @@ class Mails:
         )
         return f"{self._public_url}/{link.page}?token={token}"
 
-    def _message(self, item_id: UUID, user: Row, about: About, link: str) -> EmailMessage:
+    def _message(self, item_id: UUID, user: Row, about: About, particulars: Mapping[str, str]) -> EmailMessage:
         language: Language = "en" if user.language == "en" else "ko"
         # Whoever signed up with somebody else's address chose the name: fifty characters of a stranger's in our mail.
         nickname = user.nickname if user.email_verified_at else None
-        text = write(about, language, nickname, link)
+        text = write(about, language, nickname, **particulars)
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = user.email

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from ..db import cursors, names
-from ..db.database import Database
+from ..db.database import Database, Transaction
 from ..db.relationships import standing
 from ..db.rows import Row
 from ..db.views import me_view, user_view
@@ -32,15 +32,7 @@ class People:
             row = await tx.users.lock(viewer_id)
             if row is None:
                 raise Unauthorized
-            changes = _changes(row, patch)
-            if changes:
-                await tx.people.change(viewer_id, changes)
-                row = await tx.users.me_row(viewer_id) or row
-            if "nickname" in changes:
-                await tx.people.index_name(viewer_id, changes["nickname"])
-            if changes.keys() & {"nickname", "intro"}:
-                hearers = await tx.people.who_see_changes_of(viewer_id)
-                tx.announce(UserChanged(hearers | {viewer_id}, user_view(row)))
+            row = await change(tx, row, patch)
             return me_view(row)
 
     async def profile(self, viewer_id: UUID, user_id: UUID) -> Profile:
@@ -58,6 +50,20 @@ class People:
             rows = await reads.people.found(viewer_id, query.q, after, query.limit)
         rows, following = cursors.cut(rows, query.limit, lambda row: (row.nickname_key, row.id))
         return Page(items=[_profile(viewer_id, row) for row in rows], next_cursor=following)
+
+
+async def change(tx: Transaction, row: Row, patch: MePatch) -> Row:
+    """Change what `patch` gives of the person in this row, who is locked, and tell those who see it. The row after."""
+    changes = _changes(row, patch)
+    if changes:
+        await tx.people.change(row.id, changes)
+        row = await tx.users.me_row(row.id) or row
+    if "nickname" in changes:
+        await tx.people.index_name(row.id, changes["nickname"])
+    if changes.keys() & {"nickname", "intro"}:
+        hearers = await tx.people.who_see_changes_of(row.id)
+        tx.announce(UserChanged(hearers | {row.id}, user_view(row)))
+    return row
 
 
 def _profile(viewer_id: UUID, row: Row) -> Profile:

@@ -8,6 +8,7 @@ from ..errors import Gone, RateLimited
 from ..viewer import ClientInfo, Viewer
 from .mails import MAIL, email_key, mail_to, mail_to_whoever_has, token_hash
 from .passwords import Passwords
+from .revocations import Revocations
 from .sessions import Sessions
 from .throttle import Throttle, fingerprint
 
@@ -15,17 +16,19 @@ from .throttle import Throttle, fingerprint
 class Recovery:
     """`wake`: called after a COMMIT that left a mail in the outbox."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         database: Database,
         passwords: Passwords,
         sessions: Sessions,
+        revocations: Revocations,
         throttle: Throttle,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._sessions = sessions
+        self._revocations = revocations
         self._throttle = throttle
         self._wake = wake
 
@@ -70,6 +73,9 @@ class Recovery:
     async def reset_password(self, token: str, new_password: str) -> None:
         """Set a password by a mailed token; every session ends, and a mail says so.
 
+        Whoever signed up with somebody else's address may have linked their own identities to it: while nobody had
+        confirmed the address, those go, too.
+
         Raises Gone for a wrong, used or expired token alike; Invalid for a common password, the token being kept.
         """
         digest, moment = token_hash(token), now()
@@ -86,6 +92,8 @@ class Recovery:
             if used is None or user is None:
                 raise Gone("This link has been used, has expired, or never was.")
             await tx.users.set_password(user.id, password_hash)
+            if user.email_verified_at is None:
+                await self._revocations.forget_all(tx, user.id)
             await tx.users.verify_email(user.id, used.email_key, moment)
             await tx.outbox.add(MAIL, mail_to(user.id, "password_changed"), moment)
             await self._sessions.end(tx, user.id)

@@ -16,9 +16,10 @@ import structlog
 from ..clock import now
 from ..db.database import Database, Transaction
 from ..db.ids import new_id
+from ..db.repositories import Repositories
 from ..db.rows import Row
 from ..db.views import me_view
-from ..errors import NotFound, Unauthorized
+from ..errors import NotFound, ReauthenticationRequired, Unauthorized
 from ..events import Event, SessionsEnded
 from ..schemas.auth import Device, Session
 from ..schemas.common import Items
@@ -29,6 +30,7 @@ from .tokens import RefreshToken, Tokens
 log = structlog.get_logger("chatty.sessions")
 
 RACE = timedelta(seconds=10)
+RECENT = timedelta(minutes=5)
 WATCH_SECONDS = 1.0
 OVERLAP = timedelta(seconds=10)
 CHECK_SECONDS = 10.0
@@ -102,6 +104,30 @@ class Sessions:
             log.warning("A used refresh token came again; its session has ended.", session_id=str(given.session_id))
             raise Unauthorized("This session has ended; sign in again.")
         return started
+
+    async def session_of(self, refresh_token: str) -> UUID:
+        """Which session a refresh token stands for; it stays unused. Raises Unauthorized where `refresh` would."""
+        given = self._tokens.read_refresh(refresh_token)
+        moment = now()
+        async with self._database.single_read() as reads:
+            row = await reads.sessions.find(given.session_id, moment)
+        if row is None or given.generation > row.generation or _is_reuse(given, row, moment):
+            raise Unauthorized("This session has ended; sign in again.")
+        return given.session_id
+
+    async def require_recent(self, reads: Repositories, session_id: UUID) -> UUID:
+        """Whose session it is. Raises ReauthenticationRequired unless it began within RECENT; Unauthorized if it ended.
+
+        A session begins when somebody proves who they are; that it was renewed since proves nothing.
+        """
+        moment = now()
+        row = await reads.sessions.find(session_id, moment)
+        if row is None:
+            raise Unauthorized("This session has ended; sign in again.")
+        if moment - row.created_at > RECENT:
+            raise ReauthenticationRequired
+        user_id: UUID = row.user_id
+        return user_id
 
     async def devices(self, viewer: Viewer) -> Items[Device]:
         """Where I am signed in, the latest used first."""

@@ -43,8 +43,8 @@ class Tokens:
     def __init__(self, signing_key: str, issuer: str, access_seconds: int) -> None:
         self.access_seconds = access_seconds
         self._issuer = issuer
-        self._access_key = _derived(signing_key, "access token")
-        self._refresh_key = _derived(signing_key, "refresh token")
+        self._access_key = derived(signing_key, "access token")
+        self._refresh_key = derived(signing_key, "refresh token")
         self._verified: dict[str, tuple[Viewer, float]] = {}
 
     def access(self, user_id: UUID, session_id: UUID) -> str:
@@ -123,7 +123,7 @@ def _viewer(claims: dict[str, Any]) -> Viewer:
     return Viewer(UUID(claims["sub"]), UUID(claims["sid"]), datetime.fromtimestamp(claims["exp"], UTC))
 
 
-def _derived(signing_key: str, purpose: str) -> bytes:
+def derived(signing_key: str, purpose: str) -> bytes:
     """A key for one purpose alone, so that no token of one kind can be read as another (RFC 5869, one block)."""
     extracted = hmac.digest(b"chatty", signing_key.encode(), "sha256")
     return hmac.new(extracted, purpose.encode() + b"\x01", hashlib.sha256).digest()

@@ -64,6 +64,10 @@ class Identities:
         seen = update(Identity).where(Identity.id == identity_id).values(email=email, grant=grant)
         await self._connection.execute(seen)
 
+    async def forget_grant(self, identity_id: UUID) -> None:
+        """The provider takes its tokens of them no more."""
+        await self._connection.execute(update(Identity).where(Identity.id == identity_id).values(grant=None))
+
     async def remove(self, user_id: UUID, provider: str | None = None) -> Sequence[Row]:
         """Take away somebody's identity of one provider, or all of theirs; what was taken away."""
         removed = delete(Identity).where(Identity.user_id == user_id)

@@ -27,6 +27,11 @@ _ALIVE_AMONG = (
     .join(User, User.id == Session.user_id)
     .where(Session.id.in_(bindparam("session_ids", expanding=True)), *_ALIVE, User.deleted_at.is_(None))
 )
+_FOUND = (
+    select(*_EVERYTHING)
+    .join(User, User.id == Session.user_id)
+    .where(Session.id == bindparam("session_id"), *_ALIVE, User.deleted_at.is_(None))
+)
 _LOCKED = select(*_EVERYTHING).where(Session.id == bindparam("session_id"), *_ALIVE).with_for_update()
 _MINE = select(*_EVERYTHING).where(Session.user_id == bindparam("user_id"), *_ALIVE)
 _MINE_LATEST = _MINE.order_by(Session.last_seen_at.desc(), Session.id.desc())
@@ -74,6 +79,10 @@ class Sessions:
         """Has it neither ended nor lapsed, and is its person still here? One statement."""
         alive = {"session_id": session_id, "user_id": user_id, "moment": moment}
         return (await self._connection.execute(_IS_ALIVE, alive)).first() is not None
+
+    async def find(self, session_id: UUID, moment: datetime) -> Row | None:
+        """The row of a session that is alive, its person being still here. One statement."""
+        return (await self._connection.execute(_FOUND, {"session_id": session_id, "moment": moment})).one_or_none()
 
     async def lock(self, session_id: UUID, moment: datetime) -> Row | None:
         """The row of a session that is alive, held against every other refresh until this transaction ends."""
