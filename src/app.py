@@ -84,7 +84,7 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         AuthController(parts.accounts, parts.recovery, parts.sessions, handover),
         OAuthController(parts.social, parts.sessions, handover, providers, parts.settings),
         IdentitiesController(parts.identities, parts.exchange, parts.unlinks, handover),
-        PeopleController(parts.people),
+        PeopleController(parts.people, parts.deletion, handover),
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
         RoomsController(parts.rooms, parts.groups, parts.leaving, parts.throttle),

@@ -15,6 +15,7 @@ from .realtime.connections import Connections
 from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.cursors import Cursors
+from .services.deletion import Deletion
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
@@ -69,6 +70,7 @@ class Parts:
     exchange: Exchange
     unlinks: Unlinks
     revocations: Revocations
+    deletion: Deletion
     outbox: OutboxWorker
     people: People
     friends: Friends
@@ -128,6 +130,7 @@ def build(settings: Settings) -> Parts:
         exchange=Exchange(database, host_tokens, sessions, entry, identities),
         unlinks=Unlinks(database, sessions, providers.get("kakao"), methods),
         revocations=revocations,
+        deletion=Deletion(database, passwords, sessions, throttle, revocations.forget_all, outbox.wake),
         outbox=outbox,
         people=People(database),
         friends=Friends(database),

@@ -1,7 +1,7 @@
 """Everything that changes a room, each with what it must be to the people of `World`: the table of test_mutations.py.
 
 `covers` names the route or the event. What another member does to a line that somebody may not read, they do not hear:
-`unseen` are those who learn of it by `sync`, if there is anything to learn.
+`unseen` are those who learn of it by `sync`, if there is anything to learn. `gone` has no account after it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -88,17 +88,18 @@ class Mutation:
     covers: tuple[str, str]
     act: Callable[[World], Awaitable[Any]]
     unseen: frozenset[str] = frozenset()
+    gone: str = ""
 
 
 MUTATIONS: list[Mutation] = []
 
 
-def mutation(covers: str, *, unseen: str = "") -> Callable[[Callable[[World], Awaitable[Any]]], Any]:
+def mutation(covers: str, *, unseen: str = "", gone: str = "") -> Callable[[Callable[[World], Awaitable[Any]]], Any]:
     """Put a function into the table. `covers`: a method and a path, or a namespace and an event."""
 
     def enter(act: Callable[[World], Awaitable[Any]]) -> Any:
         where, _, what = covers.partition(" ")
-        MUTATIONS.append(Mutation(act.__name__, (where, what), act, frozenset(unseen.split())))
+        MUTATIONS.append(Mutation(act.__name__, (where, what), act, frozenset(unseen.split()), gone))
         return act
 
     return enter
@@ -367,6 +368,26 @@ async def after_a_block_both_write_again(world: World) -> None:
     await world.boris.put(f"/blocks/{world.anna.id}", expect=204)
     await world.boris.delete(f"/blocks/{world.anna.id}", expect=204)
     await world.say("anna", "direct", "hello again")
+
+
+DELETE_ME = "DELETE /users/me"
+
+
+@mutation(DELETE_ME, gone="anna")
+async def the_owner_deletes_the_account(world: World) -> None:
+    await world.anna.delete("/users/me", {"password": world.anna.password}, expect=204)
+
+
+@mutation(DELETE_ME, gone="boris")
+async def somebody_deletes_the_account_and_is_written_to(world: World) -> None:
+    await world.boris.delete("/users/me", {"password": world.boris.password}, expect=204)
+    await world.anna.post(f"/rooms/{world.rooms['direct']}/messages", draft(), expect=410)
+    await world.say("gildong", "group", "who was that?", reply_to=world.lines["last"]["id"])
+
+
+@mutation(DELETE_ME, gone="gildong")
+async def who_left_a_direct_room_deletes_the_account(world: World) -> None:
+    await world.gildong.delete("/users/me", {"password": world.gildong.password}, expect=204)
 
 
 CHANGES_NO_ROOM = {

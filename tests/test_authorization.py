@@ -80,6 +80,7 @@ SIGNED_IN = {
     ("POST", "/auth/email/resend"): Expected(all=202),
     ("GET", "/users/me"): Expected(all=200),
     ("PATCH", "/users/me"): Expected(all=200, body=lambda _: {"intro": "hello"}),
+    ("DELETE", "/users/me"): Expected(all=204, body=lambda _: {"password": PASSWORD}),
     ("PUT", "/users/me/identities/{provider}"): Expected(all=404, body=lambda _: {"token": "a host's"}),
     ("DELETE", "/users/me/identities/{provider}"): Expected(owner=204, friend=404, blocked=404, stranger=404),
     ("GET", "/users"): Expected(all=200),

@@ -43,7 +43,11 @@ async def test_what_was_held_and_what_was_heard_is_what_is_now(world: World, mut
     before = {name: deepcopy(device.state) for name, device in world.devices.items()}
     away = await _away(world)
     await mutation.act(world)
+    if mutation.gone:
+        await world.devices[mutation.gone].chat.ended()
     for name, person in world.people.items():
+        if name == mutation.gone:
+            continue
         truth = await fresh(person)
         await _has_heard(world.devices[name], before[name], truth, unseen=name in mutation.unseen)
         if name in away:

@@ -93,6 +93,12 @@ class PasswordChange(Request):
     new_password: NewPassword
 
 
+class AccountDeletion(Request):
+    """`password` is needed where one is set."""
+
+    password: GivenPassword | None = None
+
+
 class ForgottenPassword(Request):
     email: Email
 

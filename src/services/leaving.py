@@ -16,7 +16,7 @@ from .rooms import locked, refuse_unless_managed
 from .system_lines import add_system_line, announce_change
 
 LEAVE_GROUPS = "leave_groups"
-GROUPS_AT_ONCE = 20
+GROUPS_AT_ONCE = 10
 """Of somebody who leaves all: meanwhile whoever writes in them waits, on SQLite whoever writes anything."""
 REST_SECONDS = 0.05
 

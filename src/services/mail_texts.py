@@ -89,6 +89,21 @@ _WORDS: dict[tuple[str, Language], _Words] = {
             "If that was not you, choose a new password at once: 'Forgotten password' on the sign-in page.",
         ),
     ),
+    ("account_deleted", "ko"): _Words(
+        "[Chatty] 계정이 삭제되었습니다",
+        (
+            "요청하신 대로 Chatty 계정이 삭제되었습니다.",
+            "보내신 메시지는 이름 없이 대화에 남습니다. 이 이메일 주소로 언제든지 새로 가입하실 수 있습니다.",
+        ),
+    ),
+    ("account_deleted", "en"): _Words(
+        "[Chatty] Your account was deleted",
+        (
+            "Your Chatty account has been deleted, as you asked.",
+            "The messages that you sent stay in their conversations, without your name. "
+            "You may sign up again with this address at any time.",
+        ),
+    ),
 }
 
 _GREETING: dict[Language, str] = {"ko": "{}님, 안녕하세요.", "en": "Hello {},"}

@@ -22,7 +22,10 @@ from .mail_texts import Language, write
 from .mailer import Mailer
 
 MAIL = "mail"
-About = Literal["verify_email", "reset_password", "password_changed", "sign_in_method_added", "sign_in_method_removed"]
+About = Literal[
+    "verify_email", "reset_password", "password_changed", "sign_in_method_added", "sign_in_method_removed",
+    "account_deleted",
+]  # fmt: skip
 
 
 class _Link(NamedTuple):
@@ -35,6 +38,15 @@ _LINKS: Mapping[str, _Link] = {
     "verify_email": _Link("verify", "verify-email", timedelta(hours=24)),
     "reset_password": _Link("reset", "reset-password", timedelta(hours=1)),
 }
+
+
+class _Former(NamedTuple):
+    """Somebody who has deleted the account, as a mail needs them."""
+
+    email: str
+    language: str
+    nickname: None = None
+    email_verified_at: None = None
 
 
 def email_key(address: str) -> str:
@@ -50,6 +62,11 @@ def mail_to(user_id: UUID, about: About) -> dict[str, str]:
 def mail_about_method(user_id: UUID, about: About, method: str) -> dict[str, str]:
     """The same where the mail names a way to sign in."""
     return {**mail_to(user_id, about), "method": method}
+
+
+def mail_to_former(address: str, language: str) -> dict[str, str]:
+    """The same for who has deleted the account: nothing but this knows their address any more."""
+    return {"about": "account_deleted", "email": address, "language": language}
 
 
 def mail_to_whoever_has(key: str, about: About) -> dict[str, str]:
@@ -83,6 +100,8 @@ class Mails:
 
     async def _written(self, tx: Transaction, item: Row) -> EmailMessage | None:
         payload: Mapping[str, Any] = item.payload
+        if "email" in payload:
+            return self._message(item.id, _Former(payload["email"], payload["language"]), payload["about"], {})
         user = await _addressee(tx, payload)
         if user is None or user.email is None:
             return None
@@ -97,7 +116,9 @@ class Mails:
         )
         return f"{self._public_url}/{link.page}?token={token}"
 
-    def _message(self, item_id: UUID, user: Row, about: About, particulars: Mapping[str, str]) -> EmailMessage:
+    def _message(
+        self, item_id: UUID, user: Row | _Former, about: About, particulars: Mapping[str, str]
+    ) -> EmailMessage:
         language: Language = "en" if user.language == "en" else "ko"
         # Whoever signed up with somebody else's address chose the name: fifty characters of a stranger's in our mail.
         nickname = user.nickname if user.email_verified_at else None
