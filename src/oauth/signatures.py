@@ -11,8 +11,8 @@ from .keys import Keys
 if TYPE_CHECKING:
     from joserfc.jws import CompactSignature
 
-# A key, or the way to one, in the token itself; extensions that change what is signed.
-_FORBIDDEN: Final = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64"})
+# A key, or the way to one, in the token itself; extensions, of which we know none.
+_FORBIDDEN: Final = frozenset({"jwk", "jku", "x5u", "x5c", "crit"})
 
 
 async def verified(token: str, keys: Keys, algorithms: Collection[str]) -> dict[str, Any]:

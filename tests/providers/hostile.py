@@ -320,7 +320,7 @@ async def ten_megabytes(_: HostileProvider, request: web.Request) -> web.StreamR
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     await response.write(b'{"padding":"')
-    for _ in range(160):
+    for _piece in range(160):
         await response.write(b"A" * 65_536)
     await response.write(b'"}')
     return response
