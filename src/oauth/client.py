@@ -15,6 +15,7 @@ from .identity import Attempt, Callback, Grant, VerifiedIdentity
 from .keys import PublishedKeys
 from .outbound import Outbound
 from .providers import Provider
+from .signatures import load
 
 if TYPE_CHECKING:
     from .code_flow import CodeFlow
@@ -40,6 +41,10 @@ class OAuthClient:
         self._outbound = outbound or Outbound()
         self._discovery = Discovery(self._outbound)
         self._keys: dict[str, PublishedKeys] = {}
+        if providers:
+            from . import code_flow  # noqa: F401 - as in load
+
+            load()
 
     async def authorization_url(self, provider: str, attempt: Attempt) -> str:
         """Where to send the browser. Raises ProviderUnavailable if discovery fails; `provider` must be configured."""

@@ -1,6 +1,6 @@
 """The authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636): authlib's core over our own HTTP client.
 
-Imported at the first sign-in: authlib takes its time.
+Imported only where there is a provider: authlib takes its time.
 """
 
 import base64

@@ -15,7 +15,7 @@ from .identity import HostToken, VerifiedIdentity
 from .keys import Keys, PublishedKeys, SharedSecret
 from .origins import origin_of
 from .outbound import Outbound
-from .signatures import verified
+from .signatures import load, verified
 
 MAX_CHARACTERS: Final = 4096
 MAX_AHEAD: Final = 24 * 3600
@@ -30,6 +30,7 @@ class HostTokens:
     """Reads tokens as `settings` say: signed by a key at its `jwks_url`, fetched over `outbound`, or by its secret."""
 
     def __init__(self, settings: ExchangeSettings, outbound: Outbound) -> None:
+        load()
         self._settings = settings
         self._keys: Keys
         if settings.secret:
