@@ -65,6 +65,22 @@ async def test_sessions_tokens_and_failed_work_go_when_they_are_over(db: Databas
         assert (await reads._connection.execute(select(Session.id))).scalar_one() == kept
 
 
+async def test_sign_ins_under_way_and_used_tokens_go_when_they_have_expired(db: Database) -> None:
+    moment, soon = now(), now() + timedelta(minutes=1)
+    async with db.transaction() as tx:
+        for state, expires_at in (("a" * 64, moment), ("b" * 64, soon)):
+            await tx.sign_in_attempts.add(
+                state, "", "kakao", nonce="", verifier="", redirect_to="/", session_id=None, expires_at=expires_at
+            )
+            assert await tx.sign_in_attempts.redeem(state, expires_at)
+    await Housekeeping(db).sweep()
+    async with db.transaction() as tx:
+        assert await tx.sign_in_attempts.find("a" * 64, "", "kakao") is None
+        assert await tx.sign_in_attempts.find("b" * 64, "", "kakao")
+        assert await tx.sign_in_attempts.redeem("a" * 64, soon)
+        assert not await tx.sign_in_attempts.redeem("b" * 64, soon)
+
+
 OF_ROOMS = (Room, Message, SearchLine, Reaction, ReadMark)
 
 
