@@ -29,9 +29,9 @@ from src.logs import exception_without_data
 from . import servers
 from .cast import PATIENCE, Cast, Service
 from .people import House
-from .providers.fixtures import browser, elsewhere, kakao, naver, oidc, stage, tab
+from .providers.fixtures import browser, elsewhere, kakao, naver, oidc, stage, tab, trap
 
-__all__ = ["browser", "elsewhere", "kakao", "naver", "oidc", "stage", "tab"]
+__all__ = ["browser", "elsewhere", "kakao", "naver", "oidc", "stage", "tab", "trap"]
 
 JS_TESTS = Path(__file__).parent / "js"
 

@@ -1,7 +1,8 @@
 """The faults of the system whose features these are, and that are about rooms and sockets: none of them is here.
 
 The numbers are those of the review of its source. Those about tokens are in test_auth.py, about people in
-test_people.py and test_friends.py; those about files, groups and other providers come with these features.
+test_people.py and test_friends.py, about other providers in test_predecessor_sign_in.py; those about files and groups
+come with these features.
 """
 
 import asyncio

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from sqlalchemy import select
-from yarl import URL
 
 from src.controllers.auth import COOKIE
 from src.db.models import SignInAttempt
@@ -154,7 +153,7 @@ class TestTheSession:
 class TestTheRequest:
     @pytest.mark.one_database
     async def test_carries_what_protects_it(self, stage: Stage, provider: str) -> None:
-        url = await _asked(stage, provider)
+        url = await stage.asked(provider)
         assert url.query["code_challenge_method"] == "S256"
         assert len(url.query["code_challenge"]) == 43
         assert len(url.query["state"]) >= 32
@@ -162,12 +161,12 @@ class TestTheRequest:
 
     @pytest.mark.one_database
     async def test_is_different_each_time(self, stage: Stage, provider: str) -> None:
-        urls = [await _asked(stage, provider) for _ in range(2)]
+        urls = [await stage.asked(provider) for _ in range(2)]
         for name in ("state", "code_challenge", *([] if provider == "naver" else ["nonce"])):
             assert urls[0].query[name] != urls[1].query[name]
 
     async def test_leaves_no_secret_in_the_database(self, stage: Stage, provider: str) -> None:
-        url = await _asked(stage, provider)
+        url = await stage.asked(provider)
         async with stage.service.parts.database.transaction() as tx:
             (row,) = (await tx._connection.execute(select(*SignInAttempt.__table__.columns))).all()
         assert url.query["state"] not in map(str, row)
@@ -207,10 +206,3 @@ async def _me(stage: Stage, tab: Tab) -> Person:
     person = await stage.who(tab)
     assert person
     return person
-
-
-async def _asked(stage: Stage, provider: str) -> URL:
-    """Where the service sends a browser."""
-    async with stage.service.http.get(stage.start(provider).path_qs, allow_redirects=False) as answer:
-        assert answer.status == 302
-        return URL(answer.headers["Location"], encoded=True)

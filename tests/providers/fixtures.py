@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from ..browser import Browser, Tab
+from .hostile import HostileProvider
 from .kakao import Kakao
 from .naver import Naver
 from .oidc import Oidc, oidc_provider
 from .stage import Stage
+from .trap import Trap
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +43,17 @@ async def stage(start_service: object, oidc: Oidc, kakao: Kakao, naver: Naver) -
         providers=providers | {"google": oidc.settings("google")}, allowed_origins=["https://app.example.com"]
     )
     return Stage(service, oidc, kakao, naver)
+
+
+@pytest.fixture
+async def trap(start_service: object) -> AsyncIterator[Trap]:
+    """A running service, and a provider that means no good."""
+    from ..conftest import StartService
+
+    start: StartService = start_service  # type: ignore[assignment]
+    async with HostileProvider() as evil, HostileProvider() as good:
+        service = await start(providers={"evil": evil.settings(), "good": good.settings()})
+        yield Trap(service, evil, good)
 
 
 @pytest.fixture

@@ -73,6 +73,12 @@ class Stage:
         led = tab.trail[past[-1] + 1 :] if past and not (tab.page.status == 0 and flow in tab.page.url.path) else []
         return tab.page._replace(url=led[0]) if led else tab.page
 
+    async def asked(self, provider: str) -> URL:
+        """Where the service sends a browser that wants to sign in."""
+        async with self.service.http.get(self.start(provider).path_qs, allow_redirects=False) as answer:
+            assert answer.status == 302
+            return URL(answer.headers["Location"], encoded=True)
+
     async def sign_in(
         self, tab: Tab, provider: str, person: Somebody | None, redirect_to: str | None = None, hold: str | None = None
     ) -> Page:
