@@ -72,13 +72,8 @@ class Sessions:
         surplus = await tx.sessions.end_beyond(user.id, MAX_SESSIONS - 1, moment)
         if surplus:
             tx.announce(SessionsEnded(frozenset({user.id}), surplus))
-        await tx.sessions.add(
-            session_id,
-            user.id,
-            **_place(client),
-            moment=moment,
-            expires_at=moment + self._lasts,
-        )
+        lapses = moment + self._lasts
+        await tx.sessions.add(session_id, user.id, **_place(client), moment=moment, expires_at=lapses)
         return self._started(user, session_id, 0)
 
     async def refresh(self, token: str, client: ClientInfo) -> Started:
