@@ -126,6 +126,13 @@ class TestLinkingIsRefused:
         assert error_of(stage.landed(tab)) == "unauthorized"
         assert await linked_to(anna) == []
 
+    async def test_to_another_site_that_takes_the_long_way(self, stage: Stage, tab: Tab, anna: Person) -> None:
+        stage.kakao.visitor = stage.naver.visitor = known_there = somebody("Mallory", None)
+        await tab.click(stage.start("naver", str(stage.linking("kakao").relative())), on="evil.example:80")
+        assert error_of(stage.landed(tab)) == "unauthorized"
+        assert await linked_to(anna) == []
+        assert not [given for given in stage.kakao.codes.values() if given.person == known_there]
+
     async def test_once_the_session_has_ended(self, stage: Stage, tab: Tab, anna: Person) -> None:
         page = await stage.link(tab, "kakao", somebody(), hold="/callback")
         await anna.post("/auth/logout")

@@ -12,6 +12,10 @@ from src.db.models import Identity, OutboxItem
 from .accounts import alter
 from .browser import Tab
 from .cast import Person
+from .conftest import StartService
+from .providers.kakao import Kakao
+from .providers.naver import Naver
+from .providers.oidc import Oidc
 from .providers.stage import Stage, somebody
 from .providers.stand_in import Somebody, StandIn
 
@@ -121,6 +125,21 @@ class TestRevoking:
         await hurry(stage)
         await emptied(stage)
         assert known_there.subject in stand_in.connected
+
+    @pytest.mark.parametrize("expired", [False, True])
+    async def test_goes_by_a_token_where_kakao_gave_no_admin_key(
+        self, start_service: StartService, oidc: Oidc, kakao: Kakao, naver: Naver, tab: Tab, expired: bool
+    ) -> None:
+        service = await start_service(providers={"kakao": kakao.settings() | {"admin_key": ""}})
+        stage, known_there = Stage(service, oidc, kakao, naver), somebody()
+        anna, kakao.lifetime = await stage.register(tab), 1 if expired else 3600
+        await stage.link(tab, "kakao", known_there)
+        if expired:
+            kakao.expire()
+            await asyncio.sleep(1.1)
+        await anna.delete("/users/me/identities/kakao", expect=204)
+        await kakao.until(known_there.subject)
+        assert all("KakaoAK" not in asked.headers["Authorization"] for asked in kakao.heard("/v1/user/unlink"))
 
     async def test_goes_without_a_token_for_kakao_by_its_admin_key(self, stage: Stage, tab: Tab, anna: Person) -> None:
         known_there = somebody()

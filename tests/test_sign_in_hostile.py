@@ -146,3 +146,46 @@ class TestAProviderThatMisbehaves:
         async with trap.nothing_made():
             await trap.come(tab)
         assert "script" not in str(tab.page.url) and "evil" not in str(tab.page.url)
+
+
+ODD_ANSWERS: dict[str, dict[str, Any]] = {
+    "access token a number": {"token": {"access_token": 5}},
+    "access token empty": {"token": {"access_token": ""}},
+    "access token of two lines": {"token": {"access_token": "a\r\nX-Injected: 1"}},
+    "access token in Korean": {"token": {"access_token": "토큰"}},
+    "token type unknown": {"token": {"token_type": "mac"}},
+    "lifetime a word": {"token": {"expires_in": "soon"}},
+    "lifetime negative": {"token": {"expires_in": -5}},
+    "lifetime for ever": {"token": {"expires_in": 10**30}},
+    "refresh token a list": {"token": {"refresh_token": ["x"]}},
+    "address a number": {"userinfo": {"email": 5}},
+    "address huge": {"userinfo": {"email": "a" * 100_000 + "@example.com"}},
+    "address with NUL": {"userinfo": {"email": "a\x00@example.com"}},
+    "address half a character": {"userinfo": {"email": "a\ud800@example.com"}},
+    "address of two lines": {"userinfo": {"email": "a@example.com\r\nBcc: b@example.com"}},
+    "name an object": {"userinfo": {"name": {"given": "Anna"}}},
+    "name huge": {"userinfo": {"name": "가" * 50_000}},
+    "name half a character": {"userinfo": {"name": "A\ud800"}},
+    "name of marks": {"userinfo": {"name": "A" + "\u0301" * 10_000}},
+    "picture a script": {"userinfo": {"picture": "javascript:alert(1)"}},
+    "picture a number": {"userinfo": {"picture": 5}},
+}
+
+
+class TestAnOddAnswer:
+    @pytest.mark.one_database
+    @pytest.mark.parametrize("odd", ODD_ANSWERS)
+    async def test_is_refused_or_left_out(self, trap: Trap, tab: Tab, odd: str) -> None:
+        for name, value in ODD_ANSWERS[odd].items():
+            setattr(trap.evil, name, value)
+        error = await trap.come(tab)
+        assert error in (None, "sign_in_failed", "provider_unavailable")
+        assert await trap.signed_in(tab) is (error is None)
+        assert await trap.made() == [int(error is None)] * 3
+
+    @pytest.mark.parametrize("said", ["true", 1, "yes", None, ["true"], {"x": True}])
+    async def test_verifies_no_address(self, trap: Trap, tab: Tab, said: object) -> None:
+        trap.evil.people["anna"]["email_verified"] = said
+        assert await trap.come(tab) is None
+        page = await tab.fetch("POST", f"{trap.service.url}/api/v1/auth/refresh")
+        assert '"email":null,"email_verified":false' in page.text
