@@ -9,6 +9,7 @@ import pytest
 
 from src.errors import AccessDenied, ProviderUnavailable, SignInFailed
 from src.oauth import outbound
+from src.oauth.failures import Unanswered
 from src.oauth.identity import Attempt, Callback
 
 from ..providers import hostile
@@ -364,3 +365,12 @@ async def test_what_nobody_thought_of_is_still_a_refusal(stage: Stage, monkeypat
         await stage.client.identify("evil", callback, attempt)
     assert caught.value.__suppress_context__
     assert [line["reason"] for line in stage.logged] == ["unexpected"]
+
+
+async def test_nothing_is_asked_at_an_address_that_is_not_allowed(evil: HostileProvider) -> None:
+    calls = outbound.Outbound()
+    for origins in (set[str](), {evil.url.replace("http:", "https:")}, {"http://127.0.0.1:1"}):
+        with pytest.raises(Unanswered, match="address_not_allowed"):
+            await calls.ask(f"{evil.url}/userinfo", origins)
+    await calls.close()
+    assert evil.requests == {}
