@@ -150,6 +150,18 @@ class TestLinking:
         with pytest.raises(Unauthorized):
             await service.parts.identities.link(viewer.session_id, identity())
 
+    async def test_ends_with_it_even_while_it_waits(self, cast: Cast, service: Service) -> None:
+        anna, parts = await cast.join("Anna"), service.parts
+        viewer = await parts.sessions.authenticate(anna.token or "")
+        async with parts.database.transaction() as tx:
+            await tx.users.lock(viewer.user_id)
+            linking = asyncio.create_task(parts.identities.link(viewer.session_id, identity()))
+            await asyncio.sleep(0.3)  # on PostgreSQL it has seen the session and waits for her row
+            await parts.sessions.end(tx, viewer.user_id)
+        with pytest.raises(Unauthorized):
+            await linking
+        assert await linked(await anna.another_device()) == []
+
 
 class TestUnlinking:
     async def test_takes_it_away_tells_the_provider_and_mails(
