@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from src.db.models import Member, Online, Room, Session, User
 
@@ -165,3 +165,30 @@ async def test_while_people_change_how_they_stand_and_devices_come_and_go(
         await person.get(f"/users/{anna.id}", expect=404)
     await nobody_is_left(service, anna)
     await cast.join("Anna", email=anna.email)
+
+
+async def test_rooms_are_locked_in_the_order_in_which_a_batch_of_sends_locks_them(
+    cast: Cast, service: Service, database: str
+) -> None:
+    if database == "sqlite":
+        pytest.skip("one transaction at a time")
+    anna, boris, _ = await company(cast, 0)
+    group = await make(boris, anna)
+    direct = await cast.direct_room(anna, boris)
+    assert group["id"] < direct
+    async with service.parts.database.transaction() as batch:
+        await batch.rooms.joined_by_and_locked(UUID(boris.id), UUID(group["id"]))
+        deleting = asyncio.create_task(deletion(anna))
+        await until_somebody_waits(service)
+        await batch.rooms.joined_by_and_locked(UUID(boris.id), UUID(direct))
+        assert not deleting.done()
+    assert (await deleting).status == 204
+
+
+async def until_somebody_waits(service: Service) -> None:
+    """Return once a transaction of this database waits for another one's lock. PostgreSQL only."""
+    here = "datname = current_database() AND wait_event_type = 'Lock'"
+    waiting = text(f"SELECT count(*) FROM pg_stat_activity WHERE {here}")
+    async with asyncio.timeout(5):
+        while (await rows_of(service, waiting))[0][0] == 0:
+            await asyncio.sleep(0.02)
