@@ -397,8 +397,8 @@ CHANGES_NO_ROOM = {
     ("POST", "/auth/email/resend"), ("PATCH", "/users/me"), ("POST", "/friends/requests"),
     ("POST", "/friends/requests/{user_id}/accept"), ("POST", "/friends/requests/{user_id}/decline"),
     ("DELETE", "/friends/requests/{user_id}"), ("PATCH", "/friends/{user_id}"), ("DELETE", "/friends/{user_id}"),
-    ("POST", "/auth/exchange"), ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
-    ("POST", "/auth/oauth/kakao/unlinked"),
+    ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
+    ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
 }  # fmt: skip
 """Of the registries: what concerns people alone, and what is not kept. Profiles follow `user_changed`."""
