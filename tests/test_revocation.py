@@ -126,6 +126,19 @@ class TestRevoking:
         await emptied(stage)
         assert known_there.subject in stand_in.connected
 
+    async def test_is_part_of_deleting_the_account(
+        self, stage: Stage, tab: Tab, elsewhere: Tab, stand_in: StandIn
+    ) -> None:
+        known_there = somebody()
+        await stage.sign_in(tab, stand_in.name, known_there)
+        person = await stage.who(tab)
+        assert person
+        await person.delete("/users/me", {}, expect=204)
+        await stand_in.until(known_there.subject)
+        assert await stage.who(tab) is None
+        await stage.sign_in(elsewhere, stand_in.name, known_there)
+        assert (await stage.me(elsewhere))["id"] != person.id
+
     @pytest.mark.parametrize("expired", [False, True])
     async def test_goes_by_a_token_where_kakao_gave_no_admin_key(
         self, start_service: StartService, oidc: Oidc, kakao: Kakao, naver: Naver, tab: Tab, expired: bool
