@@ -13,6 +13,7 @@ HOST: Final = "host"
 MIN_SECRET_BYTES: Final = 32
 PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,19}")
 
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^\s#]*)?")
 
 ALGORITHMS: Final = frozenset(
@@ -33,9 +34,16 @@ def _algorithms(value: str) -> str:
     return value
 
 
+def _hosts(value: str) -> str:
+    if odd := [host for host in value.split() if not _HOST.fullmatch(host)]:
+        raise ValueError(f"{odd[0]} is not like login.example.com or login.example.com:8443")
+    return value
+
+
 Address = Annotated[str, BeforeValidator(_web_address)]
 Secret = Annotated[str, Field(repr=False)]
 Algorithms = Annotated[str, AfterValidator(_algorithms)]
+Hosts = Annotated[str, AfterValidator(_hosts)]
 
 
 class _Part(BaseModel):
@@ -69,7 +77,7 @@ class ProviderSettings(_Part):
     revoke_url: Address = ""
     scope: str = ""
     algorithms: Algorithms = ""
-    hosts: str = ""
+    hosts: Hosts = ""
     admin_key: Secret = ""
 
 

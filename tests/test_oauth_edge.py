@@ -191,6 +191,14 @@ class TestComingBack:
         assert sorted(each.location for each in landings) == ["/home", *["/home?error=sign_in_expired"] * 3]
         assert len(provider.asked) == 1
 
+    async def test_not_by_looking(self, service: Service, provider: Provider) -> None:
+        """HEAD must change nothing (RFC 9110 §9.2.1), and what a callback answers is nothing but change."""
+        state, cookie = await start(service)
+        path, browser = f"kakao/callback?state={state}&code=c", {"Cookie": f"chatty_oauth={cookie['chatty_oauth']}"}
+        async with service.http.head(f"/api/v1/auth/oauth/{path}", headers=browser, allow_redirects=False) as answer:
+            assert answer.status == 405
+        assert (await visit(service, path, cookie)).location == "/home"
+
     async def test_within_ten_minutes(self, service: Service, provider: Provider) -> None:
         state, cookie = await start(service)
         await alter(service, update(SignInAttempt).values(expires_at=now() - timedelta(seconds=1)))

@@ -128,6 +128,8 @@ class TestWhoVouches:
             (ACME | {"CHATTY_PROVIDERS__ACME__ISSUER": "https://me@acme.example"}, "must be like https://accounts"),
             (ACME | {"CHATTY_PROVIDERS__ACME__ALGORITHMS": "RS256 HS256"}, "HS256 is none of"),
             (ACME | {"CHATTY_PROVIDERS__ACME__ALGORITHMS": "none"}, "none is none of"),
+            (ACME | {"CHATTY_PROVIDERS__ACME__HOSTS": "a.example, b.example"}, "a.example, is not like"),
+            (ACME | {"CHATTY_PROVIDERS__ACME__HOSTS": "https://a.example"}, "https://a.example is not like"),
             ({name.replace("ACME", "HOST"): value for name, value in ACME.items()}, "and not `host`"),
             ({name.replace("ACME", "A.B"): value for name, value in ACME.items()}, "the name must be letters"),
             (EXCHANGE, "set either CHATTY_EXCHANGE__JWKS_URL or CHATTY_EXCHANGE__SECRET"),

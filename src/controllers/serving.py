@@ -42,16 +42,16 @@ def mount(
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     for controller in controllers:
         for declared in routes_of(type(controller)):
-            endpoint = _Endpoint(declared, controller, authenticate, throttle, settings)
-            handlers[PREFIX + declared.path][declared.method] = endpoint.handle
+            handle = _Endpoint(declared, controller, authenticate, throttle, settings).handle
+            handlers[PREFIX + declared.path][declared.method] = handle
+            if declared.method == "GET" and declared.status != 302:  # what sends a browser on does something on the way
+                handlers[PREFIX + declared.path]["HEAD"] = handle
     for path, methods in handlers.items():
         resource = app.router.add_resource(path)
         for method, handler in methods.items():
             resource.add_route(method, handler)
-        if "GET" in methods:
-            resource.add_route("HEAD", methods["GET"])
         # Else `PATCH /friends/requests` would be taken for `PATCH /friends/{user_id}`.
-        resource.add_route("*", _other_methods_refused({*methods, *({"HEAD"} if "GET" in methods else ())}))
+        resource.add_route("*", _other_methods_refused(set(methods)))
 
 
 def _other_methods_refused(allowed: set[str]) -> Handler:

@@ -1,5 +1,6 @@
 """Signing in at a provider: where to send the browser, and who has come back (RFC 6749 §4.1, OIDC Core §3.1)."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _CANCELLED: Final = frozenset(
     {"access_denied", "consent_required", "interaction_required", "login_required", "account_selection_required"}
 )
+SECONDS: float = 20
+"""For all that a provider is asked while a person waits."""
 _LATER: Final = frozenset({"server_error", "temporarily_unavailable"})
 _CODE: Final = re.compile(r"[\x20-\x7e]{1,4096}")  # RFC 6749 appendix A.11
 
@@ -60,12 +63,11 @@ class OAuthClient:
         """
         known = self._providers[provider]
         with told_of(provider):
-            endpoints = await self._discovery.endpoints(known)
-            code = _code_in(callback, known, endpoints)
-            token = await self._flow(known, endpoints).redeem(code, attempt)
-            claims = await self._claims(known, endpoints, token, attempt.nonce)
-            asking = profiles.Asking(self._outbound, known, endpoints, token["access_token"], claims)
-            return replace(await profiles.identity_of(asking), grant=grant_in(token))
+            try:
+                async with asyncio.timeout(SECONDS):
+                    return await self._identified(known, callback, attempt)
+            except TimeoutError:
+                raise Unanswered("timeout") from None
 
     async def revoke(self, provider: str, subject: str, grant: Grant | None) -> None:
         """Tell a provider to forget that `subject` uses this service.
@@ -83,6 +85,14 @@ class OAuthClient:
     async def close(self) -> None:
         """End what is under way."""
         await self._outbound.close()
+
+    async def _identified(self, provider: Provider, callback: Callback, attempt: Attempt) -> VerifiedIdentity:
+        endpoints = await self._discovery.endpoints(provider)
+        code = _code_in(callback, provider, endpoints)
+        token = await self._flow(provider, endpoints).redeem(code, attempt)
+        claims = await self._claims(provider, endpoints, token, attempt.nonce)
+        asking = profiles.Asking(self._outbound, provider, endpoints, token["access_token"], claims)
+        return replace(await profiles.identity_of(asking), grant=grant_in(token))
 
     def _flow(self, provider: Provider, endpoints: Endpoints) -> "CodeFlow":
         from .code_flow import CodeFlow

@@ -48,7 +48,8 @@ def told_of(provider: str, otherwise: type[ChattyError] = SignInFailed) -> Itera
     try:
         yield
     except Failed as failure:
-        _log.warning("asking a provider failed", provider=provider, reason=failure.reason)
+        note = _log.info if isinstance(failure, Cancelled) else _log.warning
+        note("asking a provider failed", provider=provider, reason=failure.reason)
         raise failure.told from None
     except Exception:
         _log.exception("asking a provider failed", provider=provider, reason="unexpected")

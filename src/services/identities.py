@@ -73,10 +73,10 @@ class Identities:
         self._wake()
 
     async def _locked_owner(self, tx: Transaction, session_id: UUID) -> Row:
-        """The person of a session that is still alive once they are locked: who ends sessions locks them first."""
+        """The person of a session that is still alive once both are locked: who ends it waits, or has done so."""
         session = await tx.sessions.find(session_id, now())
         user = await tx.users.lock(session.user_id) if session else None
-        if user is None or await tx.sessions.find(session_id, now()) is None:
+        if user is None or await tx.sessions.lock(session_id, now()) is None:
             raise Unauthorized("The session that wanted to link has ended; sign in again.")
         return user
 

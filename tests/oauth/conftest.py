@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from src.config import Settings
+from src.errors import AccessDenied
 from src.oauth.client import OAuthClient
 from src.oauth.identity import Attempt, Callback, VerifiedIdentity
 from src.oauth.providers import providers_from
@@ -49,8 +50,8 @@ class Stage:
         assert type(caught.value) is error
         (line,) = self.logged[before:]
         assert {**line, "exc_info": None} == {
-            "event": "asking a provider failed", "provider": "evil", "reason": reason, "log_level": "warning",
-            "exc_info": None,
+            "event": "asking a provider failed", "provider": "evil", "reason": reason, "exc_info": None,
+            "log_level": "info" if error is AccessDenied else "warning",
         }  # fmt: skip
 
     def with_settings(self, **more: str) -> "Stage":

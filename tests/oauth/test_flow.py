@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from src.errors import AccessDenied, ProviderUnavailable, SignInFailed
-from src.oauth import outbound
+from src.oauth import client, outbound
 from src.oauth.failures import Unanswered
 from src.oauth.identity import Attempt, Callback
 
@@ -196,16 +196,21 @@ class TestAProviderThatIsBroken:
         stage.evil.faults[endpoint] = fault
         await stage.fails(ProviderUnavailable, reason)
 
+    async def test_is_not_waited_for_at_every_endpoint(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "SECONDS", 0.3)
+        stage.evil.faults["userinfo"] = hostile.never
+        await stage.fails(ProviderUnavailable, "timeout")
+
     async def test_is_not_followed_in_circles(self, stage: Stage) -> None:
         stage.evil.faults["token"] = hostile.redirect_to(f"{stage.evil.url}/token")
         await stage.fails(ProviderUnavailable, "redirect")
         assert len(stage.evil.requests["token"]) == 1
 
     async def test_is_unavailable_when_nobody_listens(self, stage: Stage) -> None:
-        client = client_of(gone={"client_id": "x", "issuer": "http://127.0.0.1:9"})
+        nobody = client_of(gone={"client_id": "x", "issuer": "http://127.0.0.1:9"})
         with pytest.raises(ProviderUnavailable):
-            await client.authorization_url("gone", new_attempt())
-        await client.close()
+            await nobody.authorization_url("gone", new_attempt())
+        await nobody.close()
         assert stage.logged[-1]["reason"] == "unreachable"
 
     async def test_is_unavailable_once_we_are_closing(self, stage: Stage) -> None:
@@ -341,10 +346,14 @@ class TestUserinfo:
         anna = await stage.sign_in()
         assert (anna.email, anna.email_verified) == (None, False)
 
-    @pytest.mark.parametrize("name", [ABSENT, None, 5, {}, "", " ", "An\x00na", "A" * 1_000, "anna@example.com"])
+    @pytest.mark.parametrize("name", [ABSENT, None, 5, {}, "", " ", "\x00", "A" * 1_000, "anna@example.com"])
     async def test_may_have_no_name_that_is_one(self, stage: Stage, name: object) -> None:
         stage.evil.userinfo = {"name": name}
         assert (await stage.sign_in()).nickname is None
+
+    async def test_may_have_a_name_with_nul_in_it(self, stage: Stage) -> None:
+        stage.evil.userinfo = {"name": "An\x00na"}
+        assert (await stage.sign_in()).nickname == "Anna"
 
     @pytest.mark.parametrize("picture", [ABSENT, 5, "javascript:alert(1)", "/a.png", "https://x/" + "a" * 3_000])
     async def test_may_have_no_picture_that_is_one(self, stage: Stage, picture: object) -> None:
