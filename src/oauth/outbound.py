@@ -13,6 +13,7 @@ SECONDS: float = 10
 CONNECT_SECONDS: float = 5
 MAX_BYTES: Final = 256 * 1024
 _MAX_CONNECTIONS: Final = 50
+_MAX_TO_ONE: Final = 20  # who keeps silent must leave some for the others
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Chatty"}
 
 
@@ -84,7 +85,7 @@ class Outbound:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # A connection that was kept may be half dead, and a code can be sent only once.
-                connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, force_close=True),
+                connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, limit_per_host=_MAX_TO_ONE, force_close=True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=SECONDS, sock_connect=CONNECT_SECONDS),
                 auto_decompress=False,
