@@ -1,11 +1,15 @@
 """Reading what others say: strict JSON, and values that are of the kind they ought to be or are not taken at all."""
 
 import re
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from .failures import Unanswered
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MAX_SUBJECT: Final = 255
 MAX_NICKNAME: Final = 255
@@ -50,14 +54,22 @@ def nickname(*values: object) -> str | None:
 
 def email(value: object) -> str | None:
     """An address in the form in which accounts have theirs, or None if it is none."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
+
+    try:
+        return _emails().validate_python(text(value, MAX_ADDRESS))
+    except ValidationError:
+        return None
+
+
+@cache
+def _emails() -> "TypeAdapter[str]":
+    """Made once, and not at start: making it takes milliseconds."""
+    from pydantic import TypeAdapter
 
     from ..schemas.auth import Email
 
-    try:
-        return TypeAdapter(Email).validate_python(text(value, MAX_ADDRESS))
-    except ValidationError:
-        return None
+    return TypeAdapter(Email)
 
 
 def picture(value: object) -> str | None:
