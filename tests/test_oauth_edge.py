@@ -7,7 +7,7 @@ from http.cookies import SimpleCookie
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from yarl import URL
 
 from src.clock import now
@@ -21,6 +21,7 @@ from .accounts import alter
 from .cast import Cast, Person, Service
 from .conftest import StartService
 from .elsewhere import PROVIDERS, identity, some_time_passes
+from .test_account_deletion_races import rows_of
 
 ORIGINS = frozenset({"https://chat.example", "http://localhost:5173"})
 
@@ -139,6 +140,14 @@ class TestTheStart:
             assert (await visit(service, "kakao", {"chatty_oauth": malformed})).cookies["chatty_oauth"].value not in (
                 malformed, cookie.value,
             )  # fmt: skip
+
+    async def test_leaves_nothing_in_the_database_with_which_another_could_come_back(
+        self, service: Service, provider: Provider
+    ) -> None:
+        start = await visit(service, "kakao")
+        kept = str(await rows_of(service, select(*SignInAttempt.__table__.columns)))
+        for secret in (URL(start.location).query["state"], start.cookies["chatty_oauth"].value):
+            assert secret not in kept and secret[:20] not in kept
 
     @pytest.mark.one_database
     async def test_has_a_cookie_of_this_host_alone_on_https(self, start_service: StartService) -> None:
