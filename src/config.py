@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .sign_in_settings import ExchangeSettings, ProviderSettings, refuse_unsound, without_tls
+from .sign_in_settings import ExchangeSettings, ProviderSettings, has_sound_port, refuse_unsound, without_tls
 
 Private = Annotated[str, Field(repr=False)]
 
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     @classmethod
     def _service_address(cls, value: str, info: ValidationInfo) -> str:
         schemes = {"smtp_url": ("smtp", "smtps"), "redis_url": ("redis", "rediss", "unix")}[info.field_name or ""]
-        if value and (urlsplit(value).scheme not in schemes or not _has_sound_port(value)):
+        if value and (urlsplit(value).scheme not in schemes or not has_sound_port(value)):
             raise ValueError(f"must begin with {schemes[0]}:// or {schemes[1]}:// and name a host")
         return value
 
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
         if value and (not separator or drivers.get(scheme, scheme) not in drivers.values()):
             raise ValueError("must begin with postgresql:// or sqlite:///")
-        if not _has_sound_port(value):
+        if not has_sound_port(value):
             raise ValueError("has a port that is no number")
         return drivers.get(scheme, scheme) + separator + rest.replace("sslmode=", "ssl=")  # asyncpg's word for it
 
@@ -188,10 +188,3 @@ def _kept_secret(path: Path) -> str:
             new.flush()
             os.link(new.name, path)
     return path.read_text().strip()
-
-
-def _has_sound_port(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False

@@ -23,9 +23,17 @@ ALGORITHMS: Final = frozenset(
 
 
 def _web_address(value: Any) -> Any:
-    if isinstance(value, str) and value and not _WEB_ADDRESS.fullmatch(value):
+    if isinstance(value, str) and value and not (_WEB_ADDRESS.fullmatch(value) and has_sound_port(value)):
         raise ValueError("must be like https://accounts.example.com, with http:// or https://")
     return value
+
+
+def has_sound_port(address: str) -> bool:
+    """Whether the port of a URL, if it has one, is one."""
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:
+        return False
 
 
 def _algorithms(value: str) -> str:
@@ -35,7 +43,7 @@ def _algorithms(value: str) -> str:
 
 
 def _hosts(value: str) -> str:
-    if odd := [host for host in value.split() if not _HOST.fullmatch(host)]:
+    if odd := [host for host in value.split() if not (_HOST.fullmatch(host) and has_sound_port(f"https://{host}"))]:
         raise ValueError(f"{odd[0]} is not like login.example.com or login.example.com:8443")
     return value
 

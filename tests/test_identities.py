@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from src.clock import now
 from src.db.models import Identity, OutboxItem, User
 from src.errors import EmailOwnedByOtherMethod, IdentityTaken, Unauthorized
 
@@ -178,6 +179,14 @@ class TestUnlinking:
         assert "Kakao 계정과의 연결이 해제" in plain(await mailbox.next_to(anna.email, count=3))
         assert (await sign_in(cast, identity())).id != anna.id
 
+    async def test_signs_out_who_came_in_by_it(self, cast: Cast) -> None:
+        anna = await cast.join("Anna")
+        await link(anna, identity())
+        thief = await sign_in(cast, identity())
+        assert (await unlink(anna)).status == 204
+        assert (await thief.raw("GET", "/users/me")).status == 401
+        assert (await anna.raw("GET", "/users/me")).status == 200
+
     async def test_needs_a_recent_sign_in(self, cast: Cast, service: Service) -> None:
         anna = await cast.join("Anna")
         await link(anna, identity())
@@ -311,6 +320,22 @@ class TestAResetPassword:
         assert await linked(anna) == []
         assert (await sign_in(cast, identity())).id != anna.id
         await until(revoked, 1)
+
+    async def test_drives_them_out_also_when_i_have_confirmed_it_meanwhile(
+        self, cast: Cast, service: Service, mailbox: Mailbox, revoked: Revoked
+    ) -> None:
+        mallory = await cast.join("Anna")
+        await link(mallory, identity())
+        await mailbox.next_to(mallory.email)
+        await alter(service, update(User).values(email_verified_at=now()))
+        await self._reset(cast, mailbox, mallory.email)
+        assert await linked(await cast.sign_in(mallory.email, "한강에서 라면 먹기")) == []
+        await until(revoked, 1)
+
+    async def test_keeps_the_method_that_the_account_was_made_with(self, cast: Cast, mailbox: Mailbox) -> None:
+        anna = await sign_in(cast, identity(email="anna@example.com", email_verified=True))
+        await self._reset(cast, mailbox, "anna@example.com", count=1)
+        assert (await sign_in(cast, identity())).id == anna.id
 
     async def test_keeps_the_methods_of_who_has_shown_the_address(
         self, cast: Cast, service: Service, mailbox: Mailbox

@@ -16,6 +16,7 @@ from src.controllers.redirects import checked, with_error
 from src.db.models import SignInAttempt
 from src.errors import AccessDenied, Invalid, ProviderUnavailable, SignInFailed
 from src.oauth.identity import Attempt, Callback, VerifiedIdentity
+from src.services import throttle
 
 from .accounts import alter
 from .cast import Cast, Person, Service
@@ -175,12 +176,15 @@ class TestTheStart:
         assert (landing.status, landing.location) == (302, "/home?error=provider_unavailable")
 
     @pytest.mark.one_database
-    async def test_ends_there_too_for_the_sixty_first_in_ten_minutes(self, start_service: StartService) -> None:
+    async def test_ends_there_too_for_one_too_many(
+        self, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(throttle.POLICIES, "sign_in_attempts", (3, 600))  # type: ignore[arg-type]
         service = await start_service(providers=PROVIDERS, rate_limits="on")
         Provider(service)
-        ends = [(await visit(service, "kakao?redirect_to=/home")).location for _ in range(61)]
-        assert all(end.startswith("https://kakao.example/") for end in ends[:60])
-        assert ends[60] == "/home?error=rate_limited"
+        ends = [(await visit(service, "kakao?redirect_to=/home")).location for _ in range(4)]
+        assert all(end.startswith("https://kakao.example/") for end in ends[:3])
+        assert ends[3] == "/home?error=rate_limited"
 
 
 class TestComingBack:
@@ -220,9 +224,9 @@ class TestComingBack:
     ) -> None:
         state, cookie = await start(service)
         _, another = await start(service)
-        for path, cookies in (("kakao", None), ("kakao", another), ("google", cookie)):
+        for path, cookies, page in (("kakao", None, "/home"), ("kakao", another, "/home"), ("google", cookie, "/")):
             landing = await visit(service, f"{path}/callback?state={state}&code=c", cookies)
-            assert (landing.location, COOKIE in landing.cookies) == ("/?error=sign_in_expired", False)
+            assert (landing.location, COOKIE in landing.cookies) == (f"{page}?error=sign_in_expired", False)
         assert provider.asked == []
         assert (await visit(service, f"kakao/callback?state={state}&code=c", cookie)).location == "/home"
 
@@ -279,6 +283,18 @@ class TestLinking:
         for how in ({"cookies": {COOKIE: anna.refresh_token}}, {"token": anna.token}):
             landing = await visit(service, "kakao?link=1&redirect_to=/home", **how)
             assert landing.location == "/home?error=reauthentication_required"
+
+    @pytest.mark.parametrize(
+        ("site", "asked"), [("same-origin", True), ("same-site", True), ("none", False), ("cross-site", False)]
+    )
+    async def test_is_asked_for_by_a_page_of_this_site(
+        self, service: Service, provider: Provider, cast: Cast, site: str, asked: bool
+    ) -> None:
+        anna = await cast.join("Anna")
+        headers = {"Cookie": f"{COOKIE}={anna.refresh_token}", "Sec-Fetch-Site": site}
+        path = "/api/v1/auth/oauth/kakao?link=1&redirect_to=/home"
+        async with service.http.get(path, headers=headers, allow_redirects=False) as answer:
+            assert (answer.headers["Location"] == "/home?error=forbidden") is not asked
 
     async def test_links_and_leaves_the_session_as_it_is(
         self, service: Service, provider: Provider, cast: Cast

@@ -12,6 +12,7 @@ from aiohttp import web
 from ..config import Settings
 from ..errors import (
     EmailOwnedByOtherMethod,
+    Forbidden,
     IdentityTaken,
     LastSignInMethod,
     NotFound,
@@ -135,7 +136,12 @@ class OAuthController:
         return Cookie(self._cookie_name, browser, path="/", max_age=seconds, secure=self._secure, same_site="Lax")
 
     async def _who_links(self, request: web.Request) -> UUID:
-        """Their session. No other site can have them ask for this: the refresh cookie is SameSite=Strict."""
+        """Their session. Raises Forbidden where a browser says that no page of this site asked.
+
+        The refresh cookie is SameSite=Strict, but comes along from a link in a mail, which nobody of this site wrote.
+        """
+        if request.headers.get("Sec-Fetch-Site", "same-site") not in ("same-origin", "same-site"):
+            raise Forbidden("Link from the settings of this service.")
         if "Authorization" in request.headers:
             return (await self._sessions.authenticate(bearer_token(request))).session_id
         token = request.cookies.get(COOKIE)

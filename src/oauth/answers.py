@@ -46,7 +46,7 @@ def token(value: object) -> str | None:
 def nickname(*values: object) -> str | None:
     """The first that is a name. An e-mail address is none: others would see it."""
     for value in values:
-        name = text(value.replace("\x00", "") if isinstance(value, str) else value, MAX_NICKNAME)
+        name = text(value.replace("\x00", "")[:MAX_NICKNAME] if isinstance(value, str) else value, MAX_NICKNAME)
         if name and name.strip() and "@" not in name:
             return name
     return None

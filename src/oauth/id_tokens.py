@@ -52,3 +52,4 @@ def _check_times(claims: Claims) -> None:
     if needed_moment(claims, "iat") < moment - MAX_AGE - LEEWAY:
         raise Refused("too_old")
     check_not_of_the_future(claims, "iat", moment)
+    check_not_of_the_future(claims, "nbf", moment)

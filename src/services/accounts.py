@@ -97,6 +97,8 @@ class Accounts:
             user = await _present(tx.users.lock(viewer.user_id))
             if user.password_hash != row.password_hash:
                 raise WrongCredentials("The password has just been changed elsewhere.")
+            if row.password_hash is None:
+                await self._sessions.require_recent(tx, viewer.session_id)  # it may have ended while we hashed
             await tx.users.set_password(user.id, password_hash)
             await tx.email_tokens.forget(user.id, "reset")
             await tx.outbox.add(MAIL, mail_to(user.id, "password_changed"), now())

@@ -15,6 +15,8 @@ from .grants import Grants
 from .mails import email_key
 from .sessions import Sessions, Started
 
+TRIES = 5
+
 Step = Callable[[Transaction, Row], Awaitable[Row]]
 """More to do in the same transaction, with the person's row, which is locked; the row after it."""
 
@@ -30,10 +32,14 @@ class Entry:
 
         Raises EmailOwnedByOtherMethod if it is nobody's and its address is an account's: an address proves nothing.
         """
-        try:
-            return await self._once(identity, client, step)
-        except Conflict:  # perhaps with the same identity, a moment ago: then it is somebody's now
-            return await self._once(identity, client, step)
+        for _ in range(TRIES - 1):
+            try:
+                return await self._once(identity, client, step)
+            except EmailOwnedByOtherMethod:
+                raise
+            except Conflict:  # the same identity became somebody's, or nobody's, a moment ago
+                continue
+        return await self._once(identity, client, step)
 
     async def _once(self, identity: VerifiedIdentity, client: ClientInfo, step: Step | None) -> Started:
         async with self._database.transaction() as tx:

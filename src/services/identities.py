@@ -56,7 +56,8 @@ class Identities:
     async def unlink(self, viewer: Viewer, provider: str) -> None:
         """Take an identity away from me, and have its provider forget us.
 
-        Raises NotFound if I have none there, ReauthenticationRequired, and LastSignInMethod.
+        My other sessions end: whoever unlinks what is not theirs wants its owner out. Raises NotFound if I have none
+        there, ReauthenticationRequired, and LastSignInMethod.
         """
         async with self._database.transaction() as tx:
             user = await tx.users.lock(viewer.user_id)
@@ -69,6 +70,7 @@ class Identities:
             if not has_way_in(user, mine, self._methods, without=provider):
                 raise LastSignInMethod
             await self._revocations.forget(tx, user.id, provider)
+            await self._sessions.end(tx, user.id, but=viewer.session_id)
             await self._tell(tx, user, "sign_in_method_removed", provider)
         self._wake()
 

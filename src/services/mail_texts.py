@@ -52,6 +52,7 @@ _WORDS: dict[tuple[str, Language], _Words] = {
         (
             "방금 Chatty 비밀번호가 변경되어 다른 기기에서는 로그아웃되었습니다.",
             "직접 변경하신 것이 아니라면, 로그인 화면의 '비밀번호 찾기'로 바로 새 비밀번호를 정해 주세요.",
+            "설정의 로그인 방법에 모르는 연결이 있다면 함께 해제해 주세요.",
         ),
     ),
     ("password_changed", "en"): _Words(
@@ -59,6 +60,7 @@ _WORDS: dict[tuple[str, Language], _Words] = {
         (
             "Your Chatty password has just been changed, and other devices were signed out.",
             "If that was not you, choose a new password at once: 'Forgotten password' on the sign-in page.",
+            "Then look at the sign-in methods in your settings, and unlink what you do not know.",
         ),
     ),
     ("sign_in_method_added", "ko"): _Words(
@@ -78,14 +80,15 @@ _WORDS: dict[tuple[str, Language], _Words] = {
     ("sign_in_method_removed", "ko"): _Words(
         "[Chatty] 로그인 방법이 삭제되었습니다",
         (
-            "{method} 계정과의 연결이 해제되어 더 이상 이 방법으로 Chatty에 로그인할 수 없습니다.",
+            "{method} 계정과의 연결이 해제되어 더 이상 이 방법으로 Chatty에 로그인할 수 없으며, "
+            "다른 기기에서는 로그아웃되었습니다.",
             "직접 해제하신 것이 아니라면, 로그인 화면의 '비밀번호 찾기'로 바로 새 비밀번호를 정해 주세요.",
         ),
     ),
     ("sign_in_method_removed", "en"): _Words(
         "[Chatty] A sign-in method was removed",
         (
-            "{method} was unlinked: you can no longer sign in to Chatty with it.",
+            "{method} was unlinked: you can no longer sign in to Chatty with it. Other devices were signed out.",
             "If that was not you, choose a new password at once: 'Forgotten password' on the sign-in page.",
         ),
     ),

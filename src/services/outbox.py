@@ -35,33 +35,45 @@ class OutboxWorker:
     def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
         self._database = database
         self._handlers = handlers
-        self._woken = asyncio.Event()
+        self._woken = {kind: asyncio.Event() for kind in handlers}
 
     def wake(self) -> None:
         """Look at once: something has been committed."""
-        self._woken.set()
+        for woken in self._woken.values():
+            woken.set()
 
     async def run(self) -> None:
-        """Run until cancelled. What was under way then is done again after its lease."""
+        """Run until cancelled. What was under way then is done again after its lease.
+
+        Each kind by itself: a provider that does not answer must not hold up the mail.
+        """
+        async with asyncio.TaskGroup() as group:
+            for kind, woken in self._woken.items():
+                group.create_task(self._run(kind, woken))
+
+    async def work(self) -> int:
+        """Do what is due, some rows of each kind; how many they were."""
+        return sum([await self._work(kind) for kind in self._handlers])
+
+    async def _run(self, kind: str, woken: asyncio.Event) -> None:
         while True:
-            self._woken.clear()
+            woken.clear()
             try:
-                while await self.work():
+                while await self._work(kind):
                     pass
             except Exception as error:
                 log.warning("The outbox waits; what was leased comes again.", error=type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):  # wait_for of 3.11 loses a cancellation that meets a wake
-                    await self._woken.wait()
+                    await woken.wait()
 
-    async def work(self) -> int:
-        """Do what is due, some rows at once; how many they were."""
+    async def _work(self, kind: str) -> int:
         moment = now()
         async with self._database.single_read() as reads:
-            if not await reads.outbox.has_due(moment):
+            if not await reads.outbox.has_due(kind, moment):
                 return 0
         async with self._database.transaction() as tx:
-            rows = await tx.outbox.lease(AT_ONCE, moment, moment + LEASE)
+            rows = await tx.outbox.lease(kind, AT_ONCE, moment, moment + LEASE)
         async with asyncio.TaskGroup() as group:
             for row in rows:
                 group.create_task(self._do(row))

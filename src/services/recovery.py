@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from ..clock import now
-from ..db.database import Database
+from ..db.database import Database, Transaction
+from ..db.rows import Row
 from ..errors import Gone, RateLimited
 from ..viewer import ClientInfo, Viewer
 from .mails import MAIL, email_key, mail_to, mail_to_whoever_has, token_hash
@@ -73,8 +74,8 @@ class Recovery:
     async def reset_password(self, token: str, new_password: str) -> None:
         """Set a password by a mailed token; every session ends, and a mail says so.
 
-        Whoever signed up with somebody else's address may have linked their own identities to it: while nobody had
-        confirmed the address, those go, too.
+        Whoever signed up with somebody else's address may have linked their own identities to it: those that were
+        linked before anybody had confirmed the address go, too.
 
         Raises Gone for a wrong, used or expired token alike; Invalid for a common password, the token being kept.
         """
@@ -92,9 +93,13 @@ class Recovery:
             if used is None or user is None:
                 raise Gone("This link has been used, has expired, or never was.")
             await tx.users.set_password(user.id, password_hash)
-            if user.email_verified_at is None:
-                await self._revocations.forget_all(tx, user.id)
+            await self._forget_strangers(tx, user)
             await tx.users.verify_email(user.id, used.email_key, moment)
             await tx.outbox.add(MAIL, mail_to(user.id, "password_changed"), moment)
             await self._sessions.end(tx, user.id)
         self._wake()
+
+    async def _forget_strangers(self, tx: Transaction, user: Row) -> None:
+        for identity in await tx.identities.of(user.id):
+            if user.email_verified_at is None or identity.linked_at < user.email_verified_at:
+                await self._revocations.forget(tx, user.id, identity.provider)

@@ -1,6 +1,7 @@
 """Signing in at a provider: a browser is sent there with a secret, and what it brings back is taken once (RFC 9700)."""
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Collection
 from datetime import timedelta
@@ -22,10 +23,14 @@ LASTS = timedelta(minutes=10)
 
 
 class Underway(NamedTuple):
-    """A sign-in that a browser has come back with; used up, perhaps. `session_id`: who wants to link."""
+    """A sign-in that a browser has come back with; used up, perhaps, or begun in another (then not `is_own`).
+
+    `session_id`: who wants to link.
+    """
 
     provider: str
     redirect_to: str
+    is_own: bool
     session_id: UUID | None
     attempt: Attempt
 
@@ -83,19 +88,25 @@ class SocialSignIn:
         return url
 
     async def find(self, provider: str, state: str, browser: str) -> Underway:
-        """The sign-in that this browser began at this provider. Raises SignInExpired if it did not."""
+        """The sign-in of this state, which began at this provider. Raises SignInExpired if there is none.
+
+        Also of another browser, or of one without cookies: its person, too, is to end on a page that knows what to say.
+        """
         async with self._database.snapshot() as reads:
-            row = await reads.sign_in_attempts.find(_hash(state), _hash(browser), provider)
+            row = await reads.sign_in_attempts.find(_hash(state), provider)
         if row is None:
             raise SignInExpired
-        return Underway(provider, row.redirect_to, row.session_id, Attempt(state, row.nonce, row.verifier))
+        is_own = hmac.compare_digest(row.browser_hash, _hash(browser))
+        return Underway(provider, row.redirect_to, is_own, row.session_id, Attempt(state, row.nonce, row.verifier))
 
     async def finish(self, underway: Underway, callback: Callback, client: ClientInfo) -> Started | None:
         """A session of whoever has come back; None if they have linked, and keep the session they have.
 
-        Raises SignInExpired for the second time and after LASTS; what `OAuthClient.identify`, `Entry.sign_in` and
-        `Identities.link` raise.
+        Raises SignInExpired for another browser, for the second time and after LASTS; what `OAuthClient.identify`,
+        `Entry.sign_in` and `Identities.link` raise.
         """
+        if not underway.is_own:
+            raise SignInExpired
         async with self._database.transaction() as tx:
             if not await tx.sign_in_attempts.use(_hash(underway.attempt.state), now()):
                 raise SignInExpired

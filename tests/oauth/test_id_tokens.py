@@ -114,7 +114,13 @@ async def test_a_claim_that_is_not_for_this_sign_in_is_refused(
 
 @pytest.mark.parametrize(
     ("name", "seconds", "reason"),
-    [("exp", -3600, "expired"), ("exp", -61, "expired"), ("iat", -700, "too_old"), ("iat", 100, "future_iat")],
+    [
+        ("exp", -3600, "expired"),
+        ("exp", -61, "expired"),
+        ("iat", -700, "too_old"),
+        ("iat", 100, "future_iat"),
+        ("nbf", 100, "future_nbf"),
+    ],
 )
 async def test_a_time_that_is_not_now_is_refused(stage: Stage, name: str, seconds: int, reason: str) -> None:
     stage.evil.claims = {name: time.time() + seconds}

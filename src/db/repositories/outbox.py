@@ -13,7 +13,13 @@ from ..models import OutboxItem
 from ..rows import Row
 
 _ANY_DUE = (
-    select(OutboxItem.id).where(OutboxItem.due_at <= bindparam("moment"), OutboxItem.failed_at.is_(None)).limit(1)
+    select(OutboxItem.id)
+    .where(
+        OutboxItem.due_at <= bindparam("moment"),
+        OutboxItem.failed_at.is_(None),
+        OutboxItem.kind == bindparam("of_kind"),
+    )
+    .limit(1)
 )
 
 
@@ -26,14 +32,14 @@ class Outbox:
         row = {"id": new_id(), "kind": kind, "payload": payload, "attempts": 0, "due_at": moment, "created_at": moment}
         await self._connection.execute(insert(OutboxItem), row)
 
-    async def has_due(self, moment: datetime) -> bool:
-        return (await self._connection.execute(_ANY_DUE, {"moment": moment})).first() is not None
+    async def has_due(self, kind: str, moment: datetime) -> bool:
+        return (await self._connection.execute(_ANY_DUE, {"of_kind": kind, "moment": moment})).first() is not None
 
-    async def lease(self, limit: int, moment: datetime, until: datetime) -> Sequence[Row]:
-        """At most `limit` of what is due, for this worker alone until then; if it dies, for another one after."""
+    async def lease(self, kind: str, limit: int, moment: datetime, until: datetime) -> Sequence[Row]:
+        """At most `limit` due rows of a kind, for this worker alone until then; if it dies, for another one after."""
         due = (
             select(*OutboxItem.__table__.columns)
-            .where(OutboxItem.due_at <= moment, OutboxItem.failed_at.is_(None))
+            .where(OutboxItem.kind == kind, OutboxItem.due_at <= moment, OutboxItem.failed_at.is_(None))
             .order_by(OutboxItem.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -53,8 +59,9 @@ class Outbox:
         await self._connection.execute(later)
 
     async def give_up(self, item_id: UUID, error: str, moment: datetime) -> None:
-        """It failed for good; the row stays for whoever runs the service. `error` names no person."""
-        failed = update(OutboxItem).where(OutboxItem.id == item_id).values(failed_at=moment, last_error=error[:200])
+        """It failed for good; the row stays for whoever runs the service, without whom and what it was about."""
+        gone = {"failed_at": moment, "last_error": error[:200], "payload": {}}
+        failed = update(OutboxItem).where(OutboxItem.id == item_id).values(gone)
         await self._connection.execute(failed)
 
     async def sweep(self, before: datetime) -> None:

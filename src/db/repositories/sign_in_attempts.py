@@ -34,12 +34,10 @@ class SignInAttempts:
         }  # fmt: skip
         await self._connection.execute(insert(SignInAttempt), row)
 
-    async def find(self, state_hash: str, browser_hash: str, provider: str) -> Row | None:
-        """The attempt that this browser made at this provider, also one that is used or has expired."""
+    async def find(self, state_hash: str, provider: str) -> Row | None:
+        """The attempt of that state at this provider, whoever asks, also one that is used or has expired."""
         found = select(*SignInAttempt.__table__.columns).where(
-            SignInAttempt.state_hash == state_hash,
-            SignInAttempt.browser_hash == browser_hash,
-            SignInAttempt.provider == provider,
+            SignInAttempt.state_hash == state_hash, SignInAttempt.provider == provider
         )
         return (await self._connection.execute(found)).one_or_none()
 
