@@ -103,7 +103,7 @@ class Message(Base):
     __table_args__ = (
         UniqueConstraint("room_id", "seq"),
         UniqueConstraint("room_id", "rev"),
-        UniqueConstraint("room_id", "sender_id", "client_id"),
+        UniqueConstraint("sender_id", "client_id", "room_id"),
         CheckConstraint("kind IN ('text', 'image', 'file', 'system')", name="kind"),
     )
 
@@ -113,7 +113,7 @@ class Message(Base):
     rev: Mapped[int]
     ordinal: Mapped[int]
     kind: Mapped[str] = mapped_column(String(10))
-    sender_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    sender_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     client_id: Mapped[UUID | None]
     text: Mapped[str | None] = mapped_column(Text)
     reply_to_seq: Mapped[int | None]

@@ -105,10 +105,9 @@ MUTATIONS = (
         frozenset({"duplicate-stored"}),
         [
             Edit(
-                MIGRATION,
-                'sa.UniqueConstraint("room_id", "sender_id", "client_id", '
-                'name=op.f("uq_messages_room_id_sender_id_client_id")),',
-                "",
+                "src/db/migrations/versions/0005_one_index_of_who_sent_what.py",
+                'messages.create_unique_constraint("uq_messages_sender_id_client_id_room_id", _COLUMNS)',
+                "pass",
             ),
             Edit("src/db/sqlite_sends.py", "UUID(earlier_id) if earlier_id else None", "None"),
             Edit("src/services/batches.py", "twin := self._stored.get(send.place)", "twin := None"),
