@@ -1,12 +1,12 @@
 """Batches of sends on PostgreSQL: four round trips each, over a connection of their own."""
 
 import contextlib
-import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import postgres
@@ -52,27 +52,25 @@ _QUOTES = """
     SELECT m.id, m.room_id, m.seq, m.deleted_at IS NOT NULL, m.text, u.id, u.nickname, u.intro, u.avatar
     FROM messages m LEFT JOIN users u ON u.id = m.sender_id WHERE m.id = ANY($1::uuid[])
 """
+# Lines travel as JSON: written by orjson in a tenth of the time that asyncpg takes for arrays.
 _ADD = """
     WITH moved AS (
         UPDATE rooms SET last_seq = n.seq, rev = n.rev, last_ordinal = n.ordinal, active_at = n.at, changed_at = n.at
-        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
-            AS n(id, seq, rev, ordinal, at)
+        FROM json_to_recordset($1) AS n(id uuid, seq bigint, rev bigint, ordinal bigint, at timestamptz)
         WHERE rooms.id = n.id
     ), read AS (
         UPDATE members SET read_seq = n.seq, read_ordinal = n.ordinal
-        FROM unnest($6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[]) AS n(room_id, user_id, seq, ordinal)
+        FROM json_to_recordset($2) AS n(room_id uuid, user_id uuid, seq bigint, ordinal bigint)
         WHERE members.room_id = n.room_id AND members.user_id = n.user_id AND members.read_seq < n.seq
+    ), line AS (
+        SELECT * FROM json_to_recordset($3) AS n(id uuid, room_id uuid, sender_id uuid, client_id uuid, seq bigint,
+            rev bigint, ordinal bigint, text text, reply_to_seq bigint, mentions json, at timestamptz, words tsvector)
     ), found AS (
-        INSERT INTO search_lines (message_id, room_id, seq, words)
-        SELECT id, room_id, seq, words::tsvector
-        FROM unnest($10::uuid[], $11::uuid[], $14::bigint[], $21::text[]) AS n(id, room_id, seq, words)
+        INSERT INTO search_lines (message_id, room_id, seq, words) SELECT id, room_id, seq, words FROM line
     )
     INSERT INTO messages (id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions,
         created_at)
-    SELECT id, room_id, sender_id, client_id, seq, rev, ordinal, 'text', text, reply_to_seq, mentions::json, at
-    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::bigint[], $15::bigint[], $16::bigint[],
-        $17::text[], $18::bigint[], $19::text[], $20::timestamptz[])
-        AS n(id, room_id, sender_id, client_id, seq, rev, ordinal, text, reply_to_seq, mentions, at)
+    SELECT id, room_id, sender_id, client_id, seq, rev, ordinal, 'text', text, reply_to_seq, mentions, at FROM line
 """
 
 
@@ -99,7 +97,9 @@ class PostgresSendTransaction(SendTransaction):
 
     async def add(self, lines: Sequence[Line]) -> None:
         rooms, cursors = moves(lines)
-        await self._driver.execute(_ADD, *_rooms(rooms), *_cursors(cursors), *_columns(lines), _words(lines))
+        await self._driver.execute(
+            _ADD, _json(map(_room, rooms.items())), _json(map(_cursor, cursors.items())), _json(map(_line, lines))
+        )
 
 
 class PostgresSends:
@@ -184,24 +184,32 @@ def lanes(url: str, publish: Publish) -> list[PostgresSends]:
     return [PostgresSends(url, publish) for _ in range(LANES)]
 
 
-def _rooms(moved: dict[UUID, Move]) -> Sequence[Sequence[Any]]:
-    return [*zip(*((room_id, *move) for room_id, move in moved.items()), strict=True)]
+def _json(rows: Iterable[dict[str, Any]]) -> str:
+    return orjson.dumps([*rows]).decode()
 
 
-def _cursors(moved: dict[tuple[UUID, UUID], Move]) -> Sequence[Sequence[Any]]:
-    return [*zip(*((*place, move.seq, move.ordinal) for place, move in moved.items()), strict=True)]
+def _room(moved: tuple[UUID, Move]) -> dict[str, Any]:
+    room_id, to = moved
+    return {"id": room_id, "seq": to.seq, "rev": to.rev, "ordinal": to.ordinal, "at": to.at}
 
 
-def _columns(lines: Sequence[Line]) -> Sequence[Sequence[Any]]:
-    rows = (
-        (
-            line.id, *line.place, line.seq, line.rev, line.ordinal, line.text, line.reply_to_seq,
-            json.dumps([str(each) for each in line.mentions]) if line.mentions else None, line.created_at,
-        )
-        for line in lines
-    )  # fmt: skip
-    return [*zip(*rows, strict=True)]
+def _cursor(moved: tuple[tuple[UUID, UUID], Move]) -> dict[str, Any]:
+    (room_id, user_id), to = moved
+    return {"room_id": room_id, "user_id": user_id, "seq": to.seq, "ordinal": to.ordinal}
 
 
-def _words(lines: Sequence[Line]) -> list[str]:
-    return [vector(line.findable) for line in lines]
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "id": line.id,
+        "room_id": line.place.room_id,
+        "sender_id": line.place.sender_id,
+        "client_id": line.place.client_id,
+        "seq": line.seq,
+        "rev": line.rev,
+        "ordinal": line.ordinal,
+        "text": line.text,
+        "reply_to_seq": line.reply_to_seq,
+        "mentions": line.mentions or None,
+        "at": line.created_at,
+        "words": vector(line.findable),
+    }
