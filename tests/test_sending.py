@@ -4,11 +4,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from asyncpg.pgproto import pgproto
 
 from src.clock import now
 from src.db.ids import new_id
 from src.db.sends import Membership
-from src.schemas.messages import Message, Sent
+from src.schemas.messages import Message, Reaction, ReplyTo, Sent, SystemLine
+from src.schemas.people import User
 from src.services.audiences import Audiences
 
 from .cast import Cast, Person, Service, Socket, draft
@@ -214,6 +216,21 @@ class TestAMessage:
             client_id=None,
             created_at=now(),
         )
+        anna = User(id=pgproto.UUID(str(new_id())), nickname='"Anna"', intro="")  # as it is read there
+        everything = message.model_copy(
+            update={
+                "sender": anna,
+                "text": "\\ </script> \u2028 😀",
+                "reply_to": ReplyTo(id=new_id(), seq=1, sender=None, text=None),
+                "mentions": [new_id(), new_id()],
+                "reactions": [Reaction(emoji="❤️", count=2, user_ids=[anna.id])],
+                "client_id": new_id(),
+                "system": SystemLine(type="joined", actor=anna, targets=[anna]),
+                "edited_at": now(),
+                "deleted_at": now(),
+            }
+        )
+        assert everything.encoded() == everything.model_dump_json().encode()
         for view in (message, Sent(message=message, replayed=True), Sent(message=message, replayed=False)):
             assert view.encoded() == view.model_dump_json().encode()
         assert message.encoded() is message.encoded()

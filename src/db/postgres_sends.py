@@ -185,7 +185,7 @@ def lanes(url: str, publish: Publish) -> list[PostgresSends]:
 
 
 def _json(rows: Iterable[dict[str, Any]]) -> str:
-    return orjson.dumps([*rows]).decode()
+    return orjson.dumps([*rows], default=str).decode()  # asyncpg's own UUIDs
 
 
 def _room(moved: tuple[UUID, Move]) -> dict[str, Any]:

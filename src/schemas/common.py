@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -44,6 +45,7 @@ class View(BaseModel):
         return self.__pydantic_serializer__.to_json(self)
 
 
+@lru_cache(maxsize=64)  # a batch of messages has one moment
 def rfc3339(moment: datetime) -> str:
     """A moment as the contract writes it: RFC 3339, UTC, milliseconds, `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

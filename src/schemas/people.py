@@ -1,6 +1,7 @@
 """People, friends and blocks (contract §3)."""
 
 from typing import Annotated, Any, Literal, TypeVar
+from uuid import UUID
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -33,7 +34,7 @@ Theme = Literal["system", "light", "dark"]
 class User(View):
     """A person, as anybody may see them. `nickname` is null when the account was deleted."""
 
-    id: Id
+    id: UUID
     nickname: str | None
     intro: str
     avatar_url: str | None = None
