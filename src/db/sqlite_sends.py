@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -78,8 +79,9 @@ class SqliteSendTransaction(SendTransaction):
             [(to.seq, to.ordinal, room_id.hex, user_id.hex, to.seq) for (room_id, user_id), to in cursors.items()],
         )
         self._driver.executemany(_ADD, [_row(line) for line in lines])
+        to_be_found = [sqlite_search.parameters(line.findable) for line in lines]
         for statement in sqlite_search.ADD:
-            self._driver.executemany(statement, [sqlite_search.parameters(line.findable) for line in lines])
+            self._driver.executemany(statement, to_be_found)
 
     def _standing(self, place: Place) -> Standing | None:
         keys = {name: id.hex for name, id in zip(Place._fields, place, strict=True)}
@@ -126,6 +128,7 @@ def _array(ids: Collection[UUID]) -> str:
     return json.dumps([id.hex for id in ids])
 
 
+@lru_cache(maxsize=64)  # a batch has one
 def _moment(at: datetime) -> str:
     """As SQLAlchemy writes it."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")
