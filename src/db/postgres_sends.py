@@ -142,7 +142,7 @@ class PostgresSends:
         if connection is None or self._driver.is_closed():
             await self._drop()
             connection = await self._connect()
-        await self._driver.execute(_LOCK % ",".join(map(str, room_ids)))
+        await self._driver.execute(_LOCK % ",".join([room_id.hex for room_id in room_ids]))
         transaction = PostgresSendTransaction(connection, self._driver)
         transaction.on_new_connection, self._is_new = self._is_new, False
         return transaction

@@ -167,7 +167,7 @@ class Connections:
         What goes to everybody is joined once, so that many frames cost each client one write.
         """
         everything = letters[0].frame if len(letters) == 1 else Joined([letter.frame for letter in letters])
-        origins = {letter.origin for letter in letters} - {None}
+        origins = {letter.origin for letter in letters}
         for user_id in user_ids:
             for connection in self._of_user.get(user_id, ()):
                 if connection.id not in origins:

@@ -224,7 +224,7 @@ def _check_partner(audience: Audience) -> None:
 
 
 def _check_mentions(draft: MessageDraft, audience: Audience) -> None:
-    if any(each not in audience.first_seqs for each in draft.mentions):
+    if not audience.first_seqs.keys() >= {*draft.mentions}:
         raise Invalid(errors=[FieldError("mentions", "not_a_member", "must be members of this room")])
 
 
