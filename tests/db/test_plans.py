@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from src.clock import now
+from src.db import postgres_sends, sqlite_sends
 from src.db.database import Transaction
 from src.db.ids import new_id
 from src.db.models import Member, Room, User
+from src.db.sends import Place
 
 from ..people import House
 
@@ -65,3 +67,21 @@ async def test_what_is_unread_is_found_by_person(house: House, database: str, mi
         assert await tx.cursors.unread_of([mine, (mine[0], mine[0])]) == {mine: (0, 0), (mine[0], mine[0]): (0, 0)}
     assert plan.count("ix_members_user_id") == 2, plan
     assert not re.search("SCAN members|Scan on members$", plan.replace("Bitmap Heap Scan", "")), plan
+
+
+async def test_what_somebody_sent_before_is_found_by_all_its_names_in_an_empty_table_too(
+    house: House, database: str
+) -> None:
+    given: Any
+    async with house.database.transaction() as tx:
+        if database == "postgres":
+            for name, value in postgres_sends._SETTINGS.items():
+                await tx._connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
+            asked, given = postgres_sends._STANDINGS, ([], [], [])
+            index = "using uq_messages_sender_id_client_id_room_id"
+        else:
+            asked, given = sqlite_sends._STANDING, dict.fromkeys(Place._fields, "")
+            index = "(sender_id=? AND client_id=? AND room_id=?)"
+        rows = await tx._connection.exec_driver_sql(EXPLAIN[database] + asked, given)
+        plan = "\n".join(str(row[-1]) for row in rows)
+    assert index in plan, plan
