@@ -15,7 +15,7 @@ from .grants import Grants
 from .mails import email_key
 from .sessions import Sessions, Started
 
-TRIES = 5
+TRIES = 4
 
 Step = Callable[[Transaction, Row], Awaitable[Row]]
 """More to do in the same transaction, with the person's row, which is locked; the row after it."""
@@ -35,9 +35,7 @@ class Entry:
         for _ in range(TRIES - 1):
             try:
                 return await self._once(identity, client, step)
-            except EmailOwnedByOtherMethod:
-                raise
-            except Conflict:  # the same identity became somebody's, or nobody's, a moment ago
+            except Conflict:  # the same identity, and its address, became somebody's, or nobody's, a moment ago
                 continue
         return await self._once(identity, client, step)
 

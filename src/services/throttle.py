@@ -38,7 +38,7 @@ POLICIES: Final = {
     "refresh": (600, HOUR),
     "redeem": (60, HOUR),
     "sign_in_attempts": (300, 600),
-    "exchange": (6000, HOUR),
+    "exchange": (1000, 600),
     "unlinked": (300, 60),
     "login_per_account_and_address": (10, QUARTER),
     "login_per_account": (50, QUARTER),

@@ -47,7 +47,8 @@ MUTATIONS = (
                 "outcome = await Batch(tx, self._audiences, before=outcome).store(batch)\n",
                 "outcome = await Batch(tx, self._audiences, before=outcome).store(batch)\n"
                 "                    for send, answer in outcome.answers:\n"
-                "                        send.answer(answer)\n"
+                "                        if not isinstance(answer, Repeat):\n"
+                "                            send.answer(answer)\n"
                 "                    await asyncio.sleep(0.1)  # a slow disk\n",
             )
         ],
