@@ -8,15 +8,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from src.clock import now
 from src.config import Settings
 from src.db import migrate
 from src.db.database import Database
-from src.db.models import Base
+from src.db.models import Base, Message, Reaction, Room, User
 
 from .. import servers
 
@@ -130,3 +132,36 @@ async def test_a_database_that_was_never_migrated_says_so(empty_url: str) -> Non
     database = Database(empty_url, lambda events: None)
     assert await database.revision() is None
     await database.close()
+
+
+async def test_an_upgrade_keeps_what_people_have_written(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the release before sign-in elsewhere: since then SQLite rebuilds `messages`, on which others hang."""
+    newest = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: newest(config, "0003"))
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    monkeypatch.undo()
+    await read(empty_url, write_something)
+    before = await read(empty_url, rows)
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    assert await read(empty_url, rows) == before
+    assert {table: len(found) for table, found in before.items()} == {"users": 1, "messages": 3, "reactions": 3}
+    if empty_url.startswith("sqlite"):
+        assert await read(empty_url, lambda it: it.execute(text("PRAGMA foreign_key_check")).all()) == []
+
+
+def write_something(connection: Connection) -> None:
+    moment, anna, room = now(), uuid4(), uuid4()
+    person = {"nickname": "Anna", "nickname_key": "anna", "nickname_initials": "", "intro": "", "language": "ko"}
+    connection.execute(insert(User).values(id=anna, theme="system", created_at=moment, **person))
+    counters = {"last_seq": 3, "last_ordinal": 3, "rev": 3}
+    connection.execute(insert(Room).values(id=room, kind="group", created_at=moment, **counters))
+    for seq in (1, 2, 3):
+        line = {"id": uuid4(), "seq": seq, "rev": seq, "ordinal": seq, "client_id": uuid4(), "text": f"line {seq}"}
+        connection.execute(insert(Message).values(room_id=room, sender_id=anna, kind="text", created_at=moment, **line))
+        liked = {"message_id": line["id"], "emoji": "👍", "user_id": anna}
+        connection.execute(insert(Reaction).values(created_at=moment, **liked))
+
+
+def rows(connection: Connection) -> dict[str, list[str]]:
+    tables = (User, Message, Reaction)
+    return {each.__tablename__: sorted(map(str, connection.execute(select(each.__table__)).all())) for each in tables}
