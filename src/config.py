@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .file_settings import FileSettings
 from .sign_in_settings import ExchangeSettings, ProviderSettings, has_sound_port, refuse_unsound, without_tls
 
 Private = Annotated[str, Field(repr=False)]
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
     providers: dict[str, ProviderSettings] = {}
     exchange: ExchangeSettings | None = None
+    files: FileSettings = FileSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 

@@ -134,6 +134,16 @@ class TooLarge(ChattyError):
     default_detail = "The request is larger than allowed."
 
 
+class QuotaExceeded(TooLarge):
+    code, title = "quota_exceeded", "Quota exceeded"
+    default_detail = "With this you would have more files here than you may; delete some first."
+
+
+class PreconditionFailed(ChattyError):
+    code, status, title = "precondition_failed", 412, "Precondition failed"
+    default_detail = "This service speaks another version of that protocol."
+
+
 class UnsupportedType(ChattyError):
     code, status, title = "unsupported_type", 415, "Unsupported type"
     default_detail = "Send application/json."
@@ -142,6 +152,11 @@ class UnsupportedType(ChattyError):
 class Invalid(ChattyError):
     code, status, title = "invalid", 422, "Invalid"
     default_detail = "Some of what was sent is not valid."
+
+
+class UnreadableImage(Invalid):
+    code, title = "unreadable_image", "Unreadable image"
+    default_detail = "This is no image that can be read: it is damaged, or of a kind that is not shown here."
 
 
 class RateLimited(ChattyError):
@@ -165,6 +180,11 @@ class Unexpected(ChattyError):
 class Unavailable(ChattyError):
     code, status, title = "unavailable", 503, "Unavailable"
     default_detail = "The service cannot do this right now; try again."
+
+
+class StorageFull(ChattyError):
+    code, status, title = "storage_full", 507, "Storage full"
+    default_detail = "The service has no room for more files right now."
 
 
 class ProviderUnavailable(Unavailable):

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from src.config import EXAMPLE_SECRET, Settings
+from src.file_settings import FileSettings
 from src.sign_in_settings import ExchangeSettings, ProviderSettings
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +56,12 @@ class TestTheExample:
     def test_names_parts_of_settings_that_there_are(self) -> None:
         parts = [name.split("__")[1:] for name, _ in examples() if "__" in name]
         assert {part[-1].lower() for part in parts if len(part) == 2} <= ProviderSettings.model_fields.keys()
-        assert {part[0].lower() for part in parts if len(part) == 1} <= ExchangeSettings.model_fields.keys()
+        fields = ExchangeSettings.model_fields.keys() | FileSettings.model_fields.keys()
+        assert {part[0].lower() for part in parts if len(part) == 1} <= fields
+
+    @pytest.mark.parametrize("name", FileSettings.model_fields)
+    def test_names_every_setting_of_files(self, name: str) -> None:
+        assert f"CHATTY_FILES__{name.upper()}" in dict(examples())
 
     @pytest.mark.parametrize("name", [*ProviderSettings.model_fields, *ExchangeSettings.model_fields])
     def test_leaves_the_rest_to_the_page_on_signing_in(self, name: str) -> None:
