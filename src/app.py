@@ -20,6 +20,7 @@ from .controllers.docs import mount_docs
 from .controllers.friends import BlocksController, FriendsController
 from .controllers.handover import Handover
 from .controllers.health import mount_health
+from .controllers.links import Links
 from .controllers.messages import MessagesController
 from .controllers.notification_namespace import NotificationNamespace
 from .controllers.oauth import IdentitiesController, OAuthController
@@ -61,8 +62,9 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[PARTS] = parts = build(settings)
     http.install(app, settings)
-    _mount_rest(app, parts)
-    _mount_sockets(app, parts)
+    links = Links(settings.public_url, parts.file_signatures)
+    _mount_rest(app, parts, links)
+    _mount_sockets(app, parts, links)
     app.cleanup_ctx.append(_running)
     return app
 
@@ -77,7 +79,7 @@ def asyncapi() -> dict[str, Any]:
     return asyncapi_document(NAMESPACES, (*OUTGOING.values(), *GREETINGS))
 
 
-def _mount_rest(app: web.Application, parts: Parts) -> None:
+def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
     handover = Handover(parts.settings)
     providers = {name: provider.display_name for name, provider in parts.providers.items()}
     controllers = (
@@ -92,13 +94,20 @@ def _mount_rest(app: web.Application, parts: Parts) -> None:
         SearchController(parts.search),
         CursorsController(parts.cursors),
     )
-    mount(app, controllers, authenticate=parts.sessions.authenticate, throttle=parts.throttle, settings=parts.settings)
+    mount(
+        app,
+        controllers,
+        authenticate=parts.sessions.authenticate,
+        throttle=parts.throttle,
+        settings=parts.settings,
+        links=links,
+    )
     mount_account_pages(app)
     mount_docs(app, openapi(), asyncapi())
     mount_health(app, _checks(parts))
 
 
-def _mount_sockets(app: web.Application, parts: Parts) -> None:
+def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
     namespaces = (
         ChatNamespace(
             sending=parts.sending,
@@ -112,14 +121,14 @@ def _mount_sockets(app: web.Application, parts: Parts) -> None:
         ),
         NotificationNamespace(parts.unread),
     )
-    door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle)
+    door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle, links)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
     server = RealtimeServer(
         door, parts.connections, origins=parts.settings.origins, networks=parts.settings.proxy_networks, limits=limits
     )
     server.attach(app)
     parts.bus.subscribe(parts.sessions.hear)
-    parts.bus.subscribe(Broadcast(parts.connections))
+    parts.bus.subscribe(Broadcast(parts.connections, links))
     parts.bus.subscribe(parts.unread.hear)
     parts.bus.subscribe(parts.typing.hear)
 

@@ -19,6 +19,7 @@ from .services.deletion import Deletion
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
+from .services.file_signatures import FileSignatures
 from .services.friends import Friends
 from .services.grants import Grants
 from .services.groups import Groups
@@ -59,6 +60,7 @@ class Parts:
     database: Database
     throttle: Throttle
     tokens: Tokens
+    file_signatures: FileSignatures
     sessions: Sessions
     passwords: Passwords
     accounts: Accounts
@@ -119,6 +121,7 @@ def build(settings: Settings) -> Parts:
         database=database,
         throttle=throttle,
         tokens=tokens,
+        file_signatures=FileSignatures(settings.signing_key, settings.files.link_seconds),
         sessions=sessions,
         passwords=passwords,
         accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from ..schemas.messages import Message
 from ..schemas.people import FriendChange, PresenceChange, User
 from ..schemas.realtime import Ready, SessionExpiring, UnreadChange
 from ..schemas.rooms import Room, RoomChange, RoomHead, RoomRead, RoomRemoved, RoomSettings, Typing
+from .links import Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,13 @@ GREETINGS = (
 class Broadcast:
     """Listens on the bus and sends: each event is encoded once, for however many sockets.
 
+    Where it holds addresses that differ from person to person, these are filled in for whoever is here.
     Lines that a transaction stored in one room for the same people go out together; within a room nothing overtakes.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, links: Links) -> None:
         self._connections = connections
+        self._links = links
 
     def __call__(self, events: Sequence[Event]) -> None:
         lines: dict[UUID, list[MessageSent]] = {}  # of each room, for one audience
@@ -159,11 +163,15 @@ class Broadcast:
     def _send_together(self, events: Sequence[Any]) -> None:
         """Send events of one kind and one audience."""
         outgoing = OUTGOING[type(events[0])]
-        letters = [_letter(outgoing, event) for event in events]
+        letters = [self._letter(outgoing, event) for event in events]
         self._connections.send(events[0].audience, outgoing.namespace, letters)
 
-
-def _letter(outgoing: Outgoing, event: Any) -> Letter:
-    view = outgoing.payload(event)
-    frame = event_frame(outgoing.namespace, outgoing.name, view.encoded())
-    return Letter(frame, getattr(event, "origin", None))
+    def _letter(self, outgoing: Outgoing, event: Any) -> Letter:
+        template = self._links.to_each()
+        json = outgoing.payload(event).encoded(template)
+        framed = partial(event_frame, outgoing.namespace, outgoing.name)
+        origin = getattr(event, "origin", None)
+        if not template.personal:
+            return Letter(framed(json), origin)
+        fill = template.filled(json)
+        return Letter(lambda user_id: framed(fill(user_id)), origin)

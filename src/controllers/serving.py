@@ -9,10 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..config import Settings
 from ..errors import Unexpected
+from ..schemas.links import Reader
 from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
 from .client import client_of
 from .edge import invalid
+from .links import Links
 from .parsing import bearer_token, path_reader, query_reader, read_json, tolerant_query_reader
 
 VIEWER = web.RequestKey("viewer", Viewer)
@@ -27,22 +29,24 @@ class Throttle(Protocol):
     async def hit(self, policy: str, *keys: str) -> None: ...
 
 
-def mount(
+def mount(  # noqa: PLR0913 - what every route is served with
     app: web.Application,
     controllers: Sequence[object],
     *,
     authenticate: Authenticate,
     throttle: Throttle,
     settings: Settings,
+    links: Links,
 ) -> None:
     """Serve the routes of `controllers` under PREFIX.
 
-    `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired.
+    `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired. `links` writes the
+    addresses in what is answered.
     """
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     for controller in controllers:
         for declared in routes_of(type(controller)):
-            handle = _Endpoint(declared, controller, authenticate, throttle, settings).handle
+            handle = _Endpoint(declared, controller, authenticate, throttle, settings, links=links).handle
             handlers[PREFIX + declared.path][declared.method] = handle
             if declared.method == "GET" and declared.status != 302:  # what sends a browser on does something on the way
                 handlers[PREFIX + declared.path]["HEAD"] = handle
@@ -64,11 +68,18 @@ def _other_methods_refused(allowed: set[str]) -> Handler:
 class _Endpoint:
     """One route, served. What can be known of it before a request comes is worked out here, once."""
 
-    def __init__(
-        self, route: Route, controller: object, authenticate: Authenticate, throttle: Throttle, settings: Settings
+    def __init__(  # noqa: PLR0913 - what every route is served with
+        self,
+        route: Route,
+        controller: object,
+        authenticate: Authenticate,
+        throttle: Throttle,
+        settings: Settings,
+        *,
+        links: Links,
     ) -> None:
         self._method, self._answer, self._readers = _method(controller, route), _answerer(route), _readers(route)
-        self._authenticate, self._throttle, self._settings = authenticate, throttle, settings
+        self._authenticate, self._throttle, self._settings, self._links = authenticate, throttle, settings, links
         self._policies = policies_of(route)
         self._viewer = route.parameter_from("viewer")
         self._client = route.parameter_from("client")
@@ -88,9 +99,12 @@ class _Endpoint:
         except ValidationError as error:
             raise invalid(error) from None
         try:
-            return self._answer(await self._method(**arguments))
+            return self._answer(await self._method(**arguments), self._reader(arguments))
         except ValidationError as error:  # of our own making: the caller's words have passed
             raise Unexpected from error
+
+    def _reader(self, arguments: dict[str, Any]) -> Reader:
+        return self._links.to(arguments[self._viewer.name].user_id if self._viewer else None)
 
     async def _who_is_asking(self, request: web.Request) -> dict[str, Any]:
         """The Viewer and the ClientInfo, as far as the method takes them; counted before anything else is looked at."""
@@ -133,19 +147,19 @@ def _reader(parameter: Parameter, any_query: bool) -> FromRequest | None:
     return (lambda request: request) if parameter.source == "request" else None
 
 
-def _answerer(route: Route) -> Callable[[Any], web.StreamResponse]:
+def _answerer(route: Route) -> Callable[[Any, Reader], web.StreamResponse]:
     if route.answer is web.StreamResponse:
-        return lambda result: cast(web.StreamResponse, result)
+        return lambda result, reader: cast(web.StreamResponse, result)
     dump = None if route.answer is None else TypeAdapter[Any](route.answer).serializer.to_json
 
-    def respond(result: Any) -> web.StreamResponse:
+    def respond(result: Any, reader: Reader) -> web.StreamResponse:
         extra = result if isinstance(result, Answer) else None
         body = result.body if isinstance(result, Answer) else result
         status = (extra and extra.status) or route.status
         if dump is None or body is None:
             response = web.Response(status=status)
         else:
-            response = web.Response(body=dump(body), status=status, headers=_JSON)
+            response = web.Response(body=dump(body, context=reader), status=status, headers=_JSON)
         if extra:
             response.headers.update(extra.headers)
             for cookie in extra.cookies:

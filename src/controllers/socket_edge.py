@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
@@ -18,8 +19,10 @@ from ..errors import ChattyError, Invalid, Unauthorized, Unavailable, Unexpected
 from ..realtime.connections import Connection
 from ..realtime.packets import event_frame
 from ..schemas.common import Request, View
+from ..schemas.links import Reader
 from ..viewer import Viewer
 from .edge import acknowledgement, explain
+from .links import Links
 
 log: Final = logging.getLogger(__name__)
 REGISTERED: Final = "__socket_event__"
@@ -55,6 +58,7 @@ class Caller:
     viewer: Viewer
     connection: Connection
     namespace: str
+    reader: Reader
 
     @property
     def connection_id(self) -> str:
@@ -66,7 +70,7 @@ class Caller:
 
     def send(self, event: str, view: View) -> None:
         """Emit to this one socket."""
-        self.connection.transport.push(event_frame(self.namespace, event, view.encoded()))
+        self.connection.transport.push(event_frame(self.namespace, event, view.encoded(self.reader)))
 
     def extend(self, viewer: Viewer) -> None:
         """Let the connection live as long as a newer token of its session. Raises Unauthorized for another's."""
@@ -130,10 +134,13 @@ def events_of(namespace: type) -> list[EventRoute]:
 class SocketEdge:
     """The door of the socket server: who may come in, and what each event does. Every exception becomes a refusal."""
 
-    def __init__(self, namespaces: Sequence[Namespace], authenticate: Authenticate, throttle: Throttle) -> None:
+    def __init__(
+        self, namespaces: Sequence[Namespace], authenticate: Authenticate, throttle: Throttle, links: Links
+    ) -> None:
         self._namespaces = {namespace.name: namespace for namespace in namespaces}
         self._authenticate = authenticate
         self._throttle = throttle
+        self._links = links
         self._routes: Mapping[str, Mapping[str, tuple[EventRoute, Callable[..., Awaitable[Any]]]]] = {
             name: {route.name: (route, getattr(namespace, route.method)) for route in events_of(type(namespace))}
             for name, namespace in self._namespaces.items()
@@ -156,26 +163,29 @@ class SocketEdge:
             raise self._explained(error) from error
 
     async def greet(self, connection: Connection, namespace: str) -> None:
-        await self._namespaces[namespace].greet(self._caller(connection, namespace))
+        await self._namespaces[namespace].greet(self._caller(connection, namespace, connection.viewer))
 
     def left(self, connection: Connection, namespace: str, viewer: Viewer) -> None:
-        self._namespaces[namespace].left(Caller(viewer, connection, namespace))
+        self._namespaces[namespace].left(self._caller(connection, namespace, viewer))
 
     async def answer(self, connection: Connection, namespace: str, event: str, args: list[Any]) -> "bytes | Pending":
         """Do what `event` asks; its acknowledgement as JSON, or how to come by it. Raises only a cancellation."""
         try:
-            view = await self._handle(self._caller(connection, namespace), event, args)
+            caller = self._caller(connection, namespace, connection.viewer)
+            view = await self._handle(caller, event, args)
         except Exception as error:
             return self.refuse(self._explained(error))
-        return Pending(view, self._told) if isinstance(view, asyncio.Future) else _acknowledged(view)
+        if isinstance(view, asyncio.Future):
+            return Pending(view, partial(self._told, caller.reader))
+        return _acknowledged(caller.reader, view)
 
-    def _told(self, done: asyncio.Future[View]) -> bytes:
+    def _told(self, reader: Reader, done: asyncio.Future[View]) -> bytes:
         if done.cancelled():
             return self.refuse(Unavailable())
         error = done.exception()
         if isinstance(error, Exception):
             return self.refuse(self._explained(error))
-        return _acknowledged(done.result())
+        return _acknowledged(reader, done.result())
 
     def refuse(self, error: ChattyError) -> bytes:
         return orjson.dumps(acknowledgement(error))
@@ -192,10 +202,10 @@ class SocketEdge:
         result: View | asyncio.Future[View] | None = await method(caller, _payload(route.payload, args))
         return result
 
-    def _caller(self, connection: Connection, namespace: str) -> Caller:
-        if connection.viewer is None:
+    def _caller(self, connection: Connection, namespace: str, viewer: Viewer | None) -> Caller:
+        if viewer is None:
             raise Unauthorized
-        return Caller(connection.viewer, connection, namespace)
+        return Caller(viewer, connection, namespace, self._links.to(viewer.user_id))
 
     def _explained(self, error: Exception) -> ChattyError:
         """What to answer; what nobody foresaw is logged, with its traceback and without what the client sent."""
@@ -218,8 +228,8 @@ class Pending:
         self.future.add_done_callback(lambda done: tell(self.told(done)))
 
 
-def _acknowledged(view: View | None) -> bytes:
-    json = view.encoded() if view else b"{}"
+def _acknowledged(reader: Reader, view: View | None) -> bytes:
+    json = view.encoded(reader) if view else b"{}"
     return DONE if json == b"{}" else b'{"ok":true,' + json[1:]
 
 

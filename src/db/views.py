@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from ..schemas.links import Link
 from ..schemas.people import Identity, Me, PersonSettings, User
 from .rows import Profile, Row
 
 
 def user_view(row: Row | Profile) -> User:
-    """A person as anybody may see them. `row` has `id`, `nickname` (null when deleted) and `intro`."""
-    return User(id=row.id, nickname=row.nickname, intro=row.intro, avatar_url=None)
+    """A person as anybody may see them. `row` has `id`, `nickname` (null when deleted), `intro` and `avatar`."""
+    return User(id=row.id, nickname=row.nickname, intro=row.intro, avatar_url=_avatar(row))
 
 
 def me_view(row: Row) -> Me:
@@ -18,7 +19,7 @@ def me_view(row: Row) -> Me:
         id=row.id,
         nickname=row.nickname,
         intro=row.intro,
-        avatar_url=None,
+        avatar_url=_avatar(row),
         email=row.email,
         email_verified=row.email_verified_at is not None,
         has_password=row.password_hash is not None,
@@ -26,6 +27,10 @@ def me_view(row: Row) -> Me:
         created_at=row.created_at,
         settings=PersonSettings.model_construct(language=row.language, theme=row.theme),
     )
+
+
+def _avatar(row: Row | Profile) -> Link | None:
+    return Link(f"/avatars/{row.avatar}") if row.avatar else None
 
 
 def _identity(gathered: Mapping[str, str]) -> Identity:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -133,10 +133,37 @@ class Connection:
 
 
 class Letter(NamedTuple):
-    """A frame for many. `origin`: the connection that does not get it, because it has the acknowledgement."""
+    """A frame for many, alike for all or made for each. `origin`: a connection that has the acknowledgement instead."""
 
-    frame: Frame
+    frame: Frame | Callable[[UUID], Frame]
     origin: str | None = None
+
+    def to(self, user_id: UUID) -> Frame:
+        """What this person gets."""
+        return self.frame if isinstance(self.frame, Frame) else self.frame(user_id)
+
+
+class _Post:
+    """Letters that go out together, in their order, as `frames`: what these are for everybody or for one person."""
+
+    def __init__(self, letters: Sequence[Letter], frames: Sequence[Frame], origins: Set[str | None]) -> None:
+        self._letters = letters
+        self._frames = frames
+        self._origins = origins
+        self._everything = _joined(frames)
+
+    def hand_to(self, connection: Connection, namespace: str) -> None:
+        """Send all but what `connection` is the origin of."""
+        if connection.id not in self._origins:
+            connection.deliver(namespace, self._everything)
+            return
+        both = zip(self._letters, self._frames, strict=True)
+        if rest := [frame for letter, frame in both if letter.origin != connection.id]:
+            connection.deliver(namespace, _joined(rest))
+
+
+def _joined(frames: Sequence[Frame]) -> Frame:
+    return frames[0] if len(frames) == 1 else Joined(frames)
 
 
 class Connections:
@@ -164,16 +191,17 @@ class Connections:
     def send(self, user_ids: Iterable[UUID], namespace: str, letters: Sequence[Letter]) -> None:
         """Send frames, in their order, to every connection of these people that has `namespace` open.
 
-        What goes to everybody is joined once, so that many frames cost each client one write.
+        What goes to everybody is joined once, so that many frames cost each client one write. What each person gets
+        in their own way is made once for all their connections, and for nobody who has none.
         """
-        everything = letters[0].frame if len(letters) == 1 else Joined([letter.frame for letter in letters])
+        alike = [letter.frame for letter in letters if isinstance(letter.frame, Frame)]
         origins = {letter.origin for letter in letters}
+        for_all = _Post(letters, alike, origins) if len(alike) == len(letters) else None
         for user_id in user_ids:
-            for connection in self._of_user.get(user_id, ()):
-                if connection.id not in origins:
-                    connection.deliver(namespace, everything)
-                elif rest := [letter.frame for letter in letters if letter.origin != connection.id]:
-                    connection.deliver(namespace, Joined(rest))
+            if here := self._of_user.get(user_id):
+                post = for_all or _Post(letters, [letter.to(user_id) for letter in letters], origins)
+                for connection in here:
+                    post.hand_to(connection, namespace)
 
     def close_session(self, session_id: UUID) -> None:
         """The session has ended: so do its connections, also one that is just being admitted."""

@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from .links import Reader
+
 T = TypeVar("T")
 
 # Letters and symbols that show nothing: Hangul fillers, the empty Braille pattern.
@@ -40,9 +42,9 @@ class View(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    def encoded(self) -> bytes:
-        """The JSON that goes out."""
-        return self.__pydantic_serializer__.to_json(self)
+    def encoded(self, reader: Reader | None = None) -> bytes:
+        """The JSON that goes out to `reader`; without one, links are bare paths."""
+        return self.__pydantic_serializer__.to_json(self, context=reader)
 
 
 @lru_cache(maxsize=64)  # a batch of messages has one moment

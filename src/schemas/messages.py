@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -12,6 +11,8 @@ from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from .common import Id, Request, Seq, Timestamp, View, nfc, rfc3339, visible
+from .files import File
+from .links import Link, Reader
 from .people import User
 
 MAX_TEXT = 5_000
@@ -133,7 +134,7 @@ class Message(View):
     kind: Literal["text", "image", "file", "system"]
     sender: User | None
     text: str | None
-    files: list[Any] = Field(default_factory=list)
+    files: list[File] = Field(default_factory=list)
     reply_to: ReplyTo | None = None
     mentions: list[UUID] = Field(default_factory=list)
     reactions: list[Reaction] = Field(default_factory=list)
@@ -143,14 +144,19 @@ class Message(View):
     edited_at: Timestamp | None = None
     deleted_at: Timestamp | None = None
 
-    def encoded(self) -> bytes:
-        """The JSON that goes out, written once for the acknowledgement and the event."""
-        return self._json
+    def encoded(self, reader: Reader | None = None) -> bytes:
+        """As pydantic writes it, in a third of the time: there is one of these for every message sent.
 
-    @cached_property
-    def _json(self) -> bytes:
-        """As pydantic writes it, in a third of the time: there is one of these for every message sent."""
-        return orjson.dumps(self.__dict__, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        What is alike for everybody on a service is written once, for the acknowledgement and the event.
+        """
+        known: bytes | None = self.__dict__.get("_json")
+        if known is not None:
+            return known
+        writer = _Writer(reader)
+        json = orjson.dumps(self.__dict__, default=writer.plain, option=_PASSED_ON)
+        if writer.alike:
+            self.__dict__["_json"] = json
+        return json
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         copied = super().model_copy(update=update, deep=deep)
@@ -158,11 +164,29 @@ class Message(View):
         return copied
 
 
-def _plain(value: View | datetime | UUID) -> Any:
-    """What orjson is not to write by itself, or cannot: a driver's own kind of UUID is one of the latter."""
-    if isinstance(value, View):
-        return value.__dict__
-    return rfc3339(value) if isinstance(value, datetime) else str(value)
+_PASSED_ON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+class _Writer:
+    """Writes what orjson is not to write by itself, or cannot. `alike`: another reader gets the same."""
+
+    __slots__ = ("_reader", "alike")
+
+    def __init__(self, reader: Reader | None) -> None:
+        self._reader = reader
+        self.alike = True
+
+    def plain(self, value: View | datetime | UUID | Link) -> Any:
+        """A value in simpler terms; a driver's own kind of UUID is one of those that orjson cannot write."""
+        if isinstance(value, View):
+            return value.__dict__
+        if isinstance(value, datetime):
+            return rfc3339(value)
+        if isinstance(value, Link):
+            if self._reader is None or value.personal:
+                self.alike = False
+            return value.written(self._reader)
+        return str(value)
 
 
 class Changed(View):
@@ -192,8 +216,9 @@ class Sent(View):
     message: Message
     replayed: bool
 
-    def encoded(self) -> bytes:
-        return b'{"message":%b,"replayed":%b}' % (self.message.encoded(), b"true" if self.replayed else b"false")
+    def encoded(self, reader: Reader | None = None) -> bytes:
+        replayed = b"true" if self.replayed else b"false"
+        return b'{"message":%b,"replayed":%b}' % (self.message.encoded(reader), replayed)
 
 
 class HistoryQuery(BaseModel):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from .common import Id, Intro, Nickname, PageQuery, Query, Request, Timestamp, View
+from .links import Link
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class User(View):
     id: UUID
     nickname: str | None
     intro: str
-    avatar_url: str | None = None
+    avatar_url: Link | None = None
 
 
 class Identity(View):

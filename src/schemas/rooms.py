@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .common import Id, Moment, PageQuery, Query, Request, RoomName, Timestamp, View
+from .links import Link
 from .messages import Message
 from .people import Kept, User
 
@@ -142,7 +143,7 @@ class Room(View):
     kind: Literal["direct", "group"]
     name: str | None
     display_name: str
-    avatar_url: str | None
+    avatar_url: Link | None
     members: list[Member]
     member_count: int
     last_message: Message | None

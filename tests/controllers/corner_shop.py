@@ -15,15 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from src.config import Settings
 from src.controllers.api import PUBLIC, Answer, Cookie, delete, get, post
 from src.controllers.http import install
+from src.controllers.links import Links
 from src.controllers.serving import mount
 from src.errors import Conflict, NotFound, RateLimited, TokenExpired, Unauthorized
 from src.schemas.common import Id, Request, Text, View
+from src.services.file_signatures import FileSignatures
 from src.viewer import ClientInfo, Viewer
 
 ANNA = UUID("019aa5b0-7d3e-7000-8000-00000000000a")
 SESSION = UUID("019aa5b0-7d3e-7000-8000-00000000000b")
 SECRET_WORDS = "the words that no log may hold"
 ORIGIN = "https://app.example.com"
+LINKS = Links("https://chat.example", FileSignatures("secret", 900))
 
 
 class Order(Request):
@@ -191,7 +194,7 @@ async def running(tmp_path: Any, **changes: Any) -> AsyncIterator[CornerShop]:
     settings = Settings(_env_file=None, **fields)
     app, shop, throttle = web.Application(), Shop(), Counter()
     install(app, settings)
-    mount(app, [shop, Street()], authenticate=authenticate, throttle=throttle, settings=settings)
+    mount(app, [shop, Street()], authenticate=authenticate, throttle=throttle, settings=settings, links=LINKS)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0))

@@ -13,13 +13,16 @@ from pydantic import BaseModel
 
 from src.app import NAMESPACES
 from src.clock import now
+from src.controllers.links import Links
 from src.controllers.socket_edge import Caller, EventRoute, SocketEdge, events_of, on
 from src.errors import Blocked, RateLimited
 from src.realtime.connections import Connection
 from src.schemas.common import Request, View
+from src.services.file_signatures import FileSignatures
 from src.viewer import Viewer
 
 ANNA = Viewer(UUID(int=1), UUID(int=2), now() + timedelta(minutes=15))
+LINKS = Links("https://chat.example", FileSignatures("secret", 900))
 
 
 class Order(Request):
@@ -84,7 +87,7 @@ async def sign_in(token: str) -> Viewer:
 
 
 def edge(failure: BaseException | None = None, throttle: Counting | None = None) -> SocketEdge:
-    return SocketEdge([Bakery(failure)], sign_in, throttle or Counting())
+    return SocketEdge([Bakery(failure)], sign_in, throttle or Counting(), LINKS)
 
 
 def connection(**fields: Any) -> Connection:

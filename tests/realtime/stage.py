@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from src.clock import now
+from src.controllers.links import Links
 from src.controllers.socket_edge import Caller, SocketEdge, on
 from src.errors import TokenExpired, Unauthorized
 from src.realtime.connections import Connections, Letter
@@ -19,6 +20,7 @@ from src.realtime.limits import UNCAPPED, Limits
 from src.realtime.packets import event_frame
 from src.realtime.server import RealtimeServer
 from src.schemas.common import Request, View
+from src.services.file_signatures import FileSignatures
 from src.viewer import Viewer
 
 PATIENCE = 5.0
@@ -152,7 +154,8 @@ class Stage:
         self.sessions = Sessions()
         self.chat = Chat(self.sessions)
         self.connections = Connections()
-        edge = SocketEdge([self.chat, Notifications()], self.sessions.authenticate, Unlimited())
+        links = Links(ORIGIN, FileSignatures("secret", 900))
+        edge = SocketEdge([self.chat, Notifications()], self.sessions.authenticate, Unlimited(), links)
         self.server = RealtimeServer(edge, self.connections, origins=[ORIGIN], networks=networks, limits=limits)
         self.wires: list[Wire] = []  # aiohttp closes a WebSocket that nobody holds
         self.app = web.Application()

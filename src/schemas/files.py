@@ -1,0 +1,37 @@
+"""Files in rooms (contract §6)."""
+
+from typing import Literal
+from uuid import UUID
+
+from .common import Timestamp, View
+from .links import Link
+from .people import User
+
+FileKind = Literal["image", "document"]
+
+
+class File(View):
+    """A file. `url` and `thumbnail_url` are signed for whoever is given them, and last for minutes.
+
+    `width` and `height` are an image's, in pixels; `blurhash` is what to show until it is there (blurha.sh).
+    """
+
+    id: UUID
+    kind: FileKind
+    name: str
+    content_type: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+    blurhash: str | None = None
+    url: Link
+    thumbnail_url: Link | None = None
+
+
+class RoomFile(File):
+    """A file in a room's gallery, with the message that shows it."""
+
+    message_id: UUID
+    seq: int
+    sender: User | None
+    created_at: Timestamp
