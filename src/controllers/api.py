@@ -17,10 +17,12 @@ from pydantic import BaseModel
 
 from ..errors import ChattyError
 from ..viewer import ClientInfo, Viewer
+from .forms import Form
+from .uploads import Upload
 
 PREFIX: Final = "/api/v1"
 Access = Literal["signed_in", "public"]
-Source = Literal["viewer", "client", "request", "path", "query", "body"]
+Source = Literal["viewer", "client", "request", "path", "query", "body", "upload"]
 SIGNED_IN: Final = "signed_in"
 PUBLIC: Final = "public"
 REGISTERED: Final = "__route__"
@@ -78,6 +80,8 @@ class Route:
     answer: Any
     doc: str
     any_query: bool = False
+    upload: Upload | None = None
+    media: str | None = None
 
     def parameter_from(self, source: Source) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.source == source), None)
@@ -93,14 +97,17 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
     limit: str | None = None,
     errors: tuple[type[ChattyError], ...] = (),
     any_query: bool = False,
+    upload: Upload | None = None,
+    media: str | None = None,
 ) -> Callable[[Method], Method]:
     """Declare a route.
 
     `status`: of success (200, or 204 where nothing is answered). `also`: other successes, each with a sentence.
     `limit`: a policy of `services/throttle.py`, counted per person, or per client address where `access` is PUBLIC.
     `errors`: refusals of this route beyond those that its parameters bring. `any_query`: others send us here and say
-    what they like; what its model does not know, cannot read or gets twice counts as absent. Raises TypeError for a
-    faulty declaration.
+    what they like; what its model does not know, cannot read or gets twice counts as absent. `upload`: the files that
+    the parameter of type Form reads. `media`: what a web.StreamResponse holds, such as `image/*`. Raises TypeError for
+    a faulty declaration.
     """
 
     def declare(function: Method) -> Method:
@@ -111,10 +118,12 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
             raise TypeError(f"{where}: must be async and have a docstring")
         parameters = tuple(_parameter(where, method, path, name, hint) for name, hint in hints.items())
         _check(where, path, access, parameters)
+        _check_body(where, parameters, upload)
         declared = Route(
             name=function.__name__, tag="", method=method, path=path, access=access, limit=limit,
             status=status or (204 if answer is None else 200), also=also or {}, errors=errors,
             parameters=parameters, answer=answer, doc=inspect.cleandoc(function.__doc__), any_query=any_query,
+            upload=upload, media=media,
         )  # fmt: skip
         setattr(function, REGISTERED, declared)
         return function
@@ -145,7 +154,7 @@ def _parameter(where: str, method: str, path: str, name: str, hint: Any) -> Para
     optional = get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint)
     plain = next(part for part in get_args(hint) if part is not type(None)) if optional else hint
     plain = get_args(plain)[0] if get_origin(plain) is Annotated else plain
-    sources: dict[Any, Source] = {Viewer: "viewer", ClientInfo: "client", web.Request: "request"}
+    sources: dict[Any, Source] = {Viewer: "viewer", ClientInfo: "client", web.Request: "request", Form: "upload"}
     if plain in sources:
         return Parameter(name, sources[plain], plain)
     if f"{{{name}}}" in path:
@@ -164,3 +173,11 @@ def _check(where: str, path: str, access: Access, parameters: Sequence[Parameter
         raise TypeError(f"{where}: one {', one '.join(twice)} is enough")
     if ("viewer" in sources) != (access == SIGNED_IN):
         raise TypeError(f"{where}: a route has a Viewer, or says access=PUBLIC")
+
+
+def _check_body(where: str, parameters: Sequence[Parameter], upload: Upload | None) -> None:
+    sources = [parameter.source for parameter in parameters]
+    if ("upload" in sources) != (upload is not None):
+        raise TypeError(f"{where}: a Form reads an upload=, and nothing else does")
+    if upload and "body" in sources:
+        raise TypeError(f"{where}: a body is JSON or a form")

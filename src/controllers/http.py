@@ -33,17 +33,21 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
-    "Cross-Origin-Resource-Policy": "same-site",
     "Server": "chatty",
 }
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-ID, If-None-Match, Range",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, X-Request-ID, If-None-Match, If-Range, Range, "
+        "Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Defer-Length, Upload-Concat"
+    ),
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED = (
     "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
-    "ETag, Content-Disposition, Content-Range"
+    "ETag, Content-Disposition, Content-Range, Content-Length, Accept-Ranges, Location, "
+    "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Length, Upload-Offset, Upload-Metadata, "
+    "Upload-Defer-Length, Upload-Expires"
 )
 
 log = structlog.get_logger("chatty.http")
@@ -148,6 +152,7 @@ def _header_writer(settings: Settings) -> Callable[[web.Request, web.StreamRespo
         headers.update(fixed)
         headers["X-Request-ID"] = request_id(request)
         headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-site")
         if not request.path.startswith(SOCKETS):
             headers.setdefault("Cache-Control", "no-store")
             _write_cors(request, response, settings)

@@ -15,6 +15,7 @@ from ..errors import (
     Invalid,
     Malformed,
     RateLimited,
+    StorageFull,
     TokenExpired,
     TooLarge,
     Unauthorized,
@@ -24,6 +25,7 @@ from ..errors import (
 )
 from .api import PREFIX, PUBLIC, Parameter, Route, routes_of
 from .edge import Problem, headers_of, problem
+from .openapi_files import binary_answers, form_schema
 from .serving import policies_of
 
 Json = dict[str, Any]
@@ -128,10 +130,18 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
     }
     if rest.strip():
         operation["description"] = rest.strip()
-    if body := route.parameter_from("body"):
-        content = {"application/json": {"schema": schemas.taken(body.type)}}
-        operation["requestBody"] = {"required": not body.optional, "content": content}
+    if body := _request_body(route, schemas):
+        operation["requestBody"] = body
     return operation
+
+
+def _request_body(route: Route, schemas: _Schemas) -> Json | None:
+    if route.upload:
+        return {"required": True, "content": {"multipart/form-data": {"schema": form_schema(route.upload)}}}
+    body = route.parameter_from("body")
+    if not body:
+        return None
+    return {"required": not body.optional, "content": {"application/json": {"schema": schemas.taken(body.type)}}}
 
 
 def _path_parameters(route: Route, schemas: _Schemas) -> list[Json]:
@@ -165,6 +175,8 @@ def _without_null(schema: Json) -> Json:
 
 
 def _successes(route: Route, schemas: _Schemas) -> Json:
+    if route.media:
+        return binary_answers(route.media)
     content = {"application/json": {"schema": schemas.given(route.answer)}} if _has_json(route) else None
     return {
         str(status): {
@@ -183,6 +195,8 @@ def refusals_of(route: Route) -> list[type[ChattyError]]:
         found |= {Unauthorized, TokenExpired}
     if route.parameter_from("body"):
         found |= {Malformed, TooLarge, UnsupportedType}
+    if route.upload:
+        found |= {Malformed, TooLarge, UnsupportedType, StorageFull}
     if policies_of(route):
         found.add(RateLimited)
     return sorted(found, key=lambda error: (error.status, error.code))

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
@@ -12,10 +12,13 @@ from ..errors import Unexpected
 from ..schemas.links import Reader
 from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
+from .bodies import await_reader
 from .client import client_of
 from .edge import invalid
+from .forms import Form
 from .links import Links
 from .parsing import bearer_token, path_reader, query_reader, read_json, tolerant_query_reader
+from .uploads import Staging, limits_of
 
 VIEWER = web.RequestKey("viewer", Viewer)
 Authenticate = Callable[[str], Awaitable[Viewer]]
@@ -29,7 +32,7 @@ class Throttle(Protocol):
     async def hit(self, policy: str, *keys: str) -> None: ...
 
 
-def mount(  # noqa: PLR0913 - what every route is served with
+def mount(  # noqa: PLR0913 - what stands around every route, each given by name
     app: web.Application,
     controllers: Sequence[object],
     *,
@@ -37,23 +40,29 @@ def mount(  # noqa: PLR0913 - what every route is served with
     throttle: Throttle,
     settings: Settings,
     links: Links,
+    staging: Staging | None = None,
 ) -> None:
     """Serve the routes of `controllers` under PREFIX.
 
     `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired. `links` writes the
-    addresses in what is answered.
+    addresses in what is answered. `staging` is where files wait; only routes with an upload need it. Raises TypeError
+    for a route that cannot be served.
     """
+    around = _Around(authenticate, throttle, settings, links, staging)
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
+    patient: set[tuple[str, str]] = set()
     for controller in controllers:
         for declared in routes_of(type(controller)):
-            handle = _Endpoint(declared, controller, authenticate, throttle, settings, links=links).handle
+            handle = _Endpoint(declared, controller, around).handle
+            if declared.upload:
+                patient.add((PREFIX + declared.path, declared.method))
             handlers[PREFIX + declared.path][declared.method] = handle
             if declared.method == "GET" and declared.status != 302:  # what sends a browser on does something on the way
                 handlers[PREFIX + declared.path]["HEAD"] = handle
     for path, methods in handlers.items():
         resource = app.router.add_resource(path)
         for method, handler in methods.items():
-            resource.add_route(method, handler)
+            resource.add_route(method, handler, expect_handler=await_reader if (path, method) in patient else None)
         # Else `PATCH /friends/requests` would be taken for `PATCH /friends/{user_id}`.
         resource.add_route("*", _other_methods_refused(set(methods)))
 
@@ -65,21 +74,24 @@ def _other_methods_refused(allowed: set[str]) -> Handler:
     return refuse
 
 
+class _Around(NamedTuple):
+    """What every endpoint needs of its surroundings."""
+
+    authenticate: Authenticate
+    throttle: Throttle
+    settings: Settings
+    links: Links
+    staging: Staging | None
+
+
 class _Endpoint:
     """One route, served. What can be known of it before a request comes is worked out here, once."""
 
-    def __init__(  # noqa: PLR0913 - what every route is served with
-        self,
-        route: Route,
-        controller: object,
-        authenticate: Authenticate,
-        throttle: Throttle,
-        settings: Settings,
-        *,
-        links: Links,
-    ) -> None:
-        self._method, self._answer, self._readers = _method(controller, route), _answerer(route), _readers(route)
-        self._authenticate, self._throttle, self._settings, self._links = authenticate, throttle, settings, links
+    def __init__(self, route: Route, controller: object, around: _Around) -> None:
+        self._method, self._answer = _method(controller, route), _answerer(route)
+        self._readers = _readers(route, around)
+        self._authenticate, self._throttle, self._settings = around.authenticate, around.throttle, around.settings
+        self._links = around.links
         self._policies = policies_of(route)
         self._viewer = route.parameter_from("viewer")
         self._client = route.parameter_from("client")
@@ -135,16 +147,25 @@ def _method(controller: object, route: Route) -> Callable[..., Awaitable[Any]]:
     return found
 
 
-def _readers(route: Route) -> list[tuple[str, FromRequest]]:
-    return [(each.name, read) for each in route.parameters if (read := _reader(each, route.any_query))]
+def _readers(route: Route, around: _Around) -> list[tuple[str, FromRequest]]:
+    return [(each.name, read) for each in route.parameters if (read := _reader(each, route, around))]
 
 
-def _reader(parameter: Parameter, any_query: bool) -> FromRequest | None:
+def _reader(parameter: Parameter, route: Route, around: _Around) -> FromRequest | None:
     if parameter.source == "path":
         return path_reader(parameter.name, parameter.type)
     if parameter.source == "query":
-        return tolerant_query_reader(parameter.type) if any_query else query_reader(parameter.type)
+        return tolerant_query_reader(parameter.type) if route.any_query else query_reader(parameter.type)
+    if parameter.source == "upload":
+        return _form_maker(route, around)
     return (lambda request: request) if parameter.source == "request" else None
+
+
+def _form_maker(route: Route, around: _Around) -> FromRequest:
+    if route.upload is None or around.staging is None:
+        raise TypeError(f"{route.path} takes files, and there is nowhere to put them")
+    limits, staging = limits_of(route.upload, around.settings.files), around.staging
+    return lambda request: Form(request, limits, staging)
 
 
 def _answerer(route: Route) -> Callable[[Any, Reader], web.StreamResponse]:

@@ -1,0 +1,58 @@
+"""A body that is too large to be held, read piece by piece from a client that may be slow, broken or gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import ClientPayloadError, HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ..errors import Malformed, TooLarge
+
+GRACE_SECONDS = 10.0
+BYTES_PER_SECOND = 32 * 1024
+SILENCE_SECONDS = 30.0
+_BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSError)
+
+
+async def await_reader(request: web.Request) -> None:
+    """What to do about `Expect` where a body is read by `pieces`: nothing yet, since it may not be wanted."""
+    if not expects_continue(request):
+        raise web.HTTPExpectationFailed
+
+
+def expects_continue(request: web.Request) -> bool:
+    """Does the sender wait for a word before it sends the body (RFC 9110 §10.1.1)?"""
+    return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
+
+
+async def pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
+    """The body as it comes, until its end; whoever takes the pieces slows the sender down by taking their time.
+
+    Raises TooLarge after `most` bytes, and Malformed where the body breaks off or comes too slowly: at less than
+    BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the time spent waiting counts.
+    """
+    if expects_continue(request):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    clock = asyncio.get_running_loop().time
+    received, waited = 0, 0.0
+    while True:
+        patience = GRACE_SECONDS + received / BYTES_PER_SECOND - waited
+        began = clock()
+        piece = await _next_piece(request, min(patience, SILENCE_SECONDS))
+        waited += clock() - began
+        if not piece:
+            return
+        received += len(piece)
+        if received > most:
+            raise TooLarge
+        yield piece
+
+
+async def _next_piece(request: web.Request, patience: float) -> bytes:
+    try:
+        async with asyncio.timeout(patience):
+            return await request.content.readany()
+    except TimeoutError:
+        raise Malformed("The request's body did not arrive in time.") from None
+    except _BROKEN:  # or its sender has hung up
+        raise Malformed("The request's body is broken.") from None
