@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiofiles
 
-from .files import NO_FOLLOW, make_directory, open_new, room_needed, sync_directory, to_the_end
+from .files import NO_FOLLOW, keep_private, make_directory, open_new, room_needed, sync_directory, to_the_end
 from .keys import INCOMING, checked, checked_prefix, is_key
 from .locks import lock
 from .store import ObjectMissing, Stored
@@ -157,7 +157,7 @@ def _sync_for_good(source: Path) -> None:
     """Let the bytes of a file survive a power cut, readable for this user alone."""
     descriptor = os.open(source, os.O_RDWR | NO_FOLLOW)
     try:
-        os.chmod(source, 0o600)
+        keep_private(source, descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
