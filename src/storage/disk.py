@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiofiles
 
-from .files import NO_FOLLOW, make_directory, open_new, room_needed, sync_directory, to_the_end
+from .files import NO_FOLLOW, keep_private, make_directory, open_new, room_needed, sync_directory, to_the_end
 from .keys import INCOMING, checked, checked_prefix, is_key
 from .locks import lock
 from .store import ObjectMissing, Stored
@@ -44,28 +44,34 @@ class DiskStore:
             file = await aiofiles.open(path, "rb", opener=_open_object)
         except OSError as error:
             raise _explained(error, key) from error
-        async with file:
+        try:
             await file.seek(start)
-            left = end - start if end is not None else None
-            while left is None or left > 0:
-                piece = await file.read(PIECE if left is None else min(PIECE, left))
+            while (wanted := PIECE if end is None else min(PIECE, end - start)) > 0:
+                piece = await file.read(wanted)
                 if not piece:
                     return
-                left = left if left is None else left - len(piece)
+                start += len(piece)
                 yield piece
+        finally:
+            await file.close()
 
     async def delete(self, keys: Collection[str]) -> None:
         await to_the_end(asyncio.to_thread(self._delete, [checked(key) for key in keys]))
 
     async def list(self, prefix: str = "") -> AsyncIterator[Stored]:
-        found = self._found(self._root / checked_prefix(prefix).rpartition("/")[0])
+        directory = checked_prefix(prefix).rpartition("/")[0]
+        found = self._found(await asyncio.to_thread(self._directory, directory))
         while portion := await asyncio.to_thread(lambda: list(islice(found, _PORTION))):
             for stored in portion:
                 if stored.key.startswith(prefix):
                     yield stored
 
     def path(self, key: str) -> Path | None:
-        return self._located(checked(key))
+        """See Store. Raises OSError where somebody has put a symbolic link."""
+        path = self._located(checked(key))
+        if path.is_symlink():
+            raise _link(path)
+        return path
 
     async def link(self, key: str, seconds: int, *, content_type: str, disposition: str) -> str | None:
         """None: nothing but this service reaches these files."""
@@ -75,9 +81,13 @@ class DiskStore:
 
     def _located(self, key: str) -> Path:
         """Where an object is or will be. Raises OSError if the way leads through a link."""
-        path = self._root / key
-        if os.path.realpath(path.parent) != os.path.join(os.path.realpath(self._root), *key.split("/")[:-1]):
-            raise OSError(errno.ELOOP, "A symbolic link leads out of the storage", str(path.parent))
+        directory, _, name = key.rpartition("/")
+        return self._directory(directory) / name
+
+    def _directory(self, name: str) -> Path:
+        path = self._root / name
+        if Path(os.path.realpath(path)) != Path(os.path.realpath(self._root)) / name:
+            raise _link(path)
         return path
 
     def _put(self, key: str, source: Path) -> None:
@@ -147,7 +157,7 @@ def _sync_for_good(source: Path) -> None:
     """Let the bytes of a file survive a power cut, readable for this user alone."""
     descriptor = os.open(source, os.O_RDWR | NO_FOLLOW)
     try:
-        os.chmod(source, 0o600)
+        keep_private(source, descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -155,6 +165,10 @@ def _sync_for_good(source: Path) -> None:
 
 def _open_object(path: str, flags: int) -> int:
     return os.open(path, flags | NO_FOLLOW)
+
+
+def _link(path: Path) -> OSError:
+    return OSError(errno.ELOOP, "A symbolic link stands in the storage", str(path))
 
 
 def _explained(error: OSError, key: str) -> Exception:

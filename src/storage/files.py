@@ -68,5 +68,10 @@ def sync_directory(path: Path) -> None:
 def open_new(path: Path) -> int:
     """Make and open a file for this user alone, whatever the umask. Raises FileExistsError, for a symlink too."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o600)
-    os.chmod(path, 0o600)
+    keep_private(path, descriptor)
     return descriptor
+
+
+def keep_private(path: Path, descriptor: int) -> None:
+    """Let this user alone read and write an open file, whatever the umask was when it was made."""
+    os.chmod(descriptor if os.chmod in os.supports_fd else path, 0o600)

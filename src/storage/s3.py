@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 from obstore.store import S3Store as Bucket
 
 from ..errors import StorageFull
@@ -17,6 +16,9 @@ from ..storage_url import S3Address
 from .keys import checked, checked_prefix
 from .presigned import Secrets, with_headers
 from .store import ObjectMissing, Stored
+
+if TYPE_CHECKING:  # they are only there for type checkers
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 PIECE: Final = 256 * 1024
 LINK_SECONDS: Final = 60
@@ -26,7 +28,7 @@ ANSWER_SECONDS: Final = 25
 _PART: Final = 5 * 1024 * 1024  # the least that S3 takes as a part, and what one upload holds in memory twice
 _PARTS_AT_ONCE: Final = 2
 _SLOWEST_BYTES_PER_SECOND: Final = 128 * 1024
-_RETRY: Final[RetryConfig] = {
+_RETRY: Final["RetryConfig"] = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=15),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
@@ -50,12 +52,11 @@ class S3Store:
 
     async def put(self, key: str, source: Path) -> None:
         """See Store. Cancelled or failed, it may leave parts that only a lifecycle rule of the bucket removes."""
+        checked(key)
         size = (await asyncio.to_thread(source.stat)).st_size
         with _failures("put"):
             async with asyncio.timeout(2 * ANSWER_SECONDS + size / _SLOWEST_BYTES_PER_SECOND):
-                await obstore.put_async(
-                    self._writing, checked(key), source, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
-                )
+                await obstore.put_async(self._writing, key, source, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
 
     async def size(self, key: str) -> int:
         with _failures("size", missing=checked(key)):
@@ -73,11 +74,11 @@ class S3Store:
                     yield chunk[at : at + PIECE]
 
     async def delete(self, keys: Collection[str]) -> None:
-        if not keys:
+        if not (paths := [checked(key) for key in keys]):
             return
         with _failures("delete"):
-            async with asyncio.timeout(ANSWER_SECONDS + len(keys) / 10):
-                await obstore.delete_async(self._asking, [checked(key) for key in keys])
+            async with asyncio.timeout(ANSWER_SECONDS + len(paths) / 10):
+                await obstore.delete_async(self._asking, paths)
 
     async def list(self, prefix: str = "") -> AsyncIterator[Stored]:
         # obstore knows only whole directories.
@@ -98,10 +99,11 @@ class S3Store:
 
     async def link(self, key: str, seconds: int, *, content_type: str, disposition: str) -> str | None:
         """See Store; for a minute at most. None where the credentials are the machine's and not ours to sign with."""
+        checked(key)
         expires = timedelta(seconds=min(seconds, LINK_SECONDS))
         with _failures("sign"):
             async with asyncio.timeout(ANSWER_SECONDS):
-                signed = await obstore.sign_async(self._asking, "GET", checked(key), expires)
+                signed = await obstore.sign_async(self._asking, "GET", key, expires)
         return with_headers(
             signed,
             {"response-content-type": content_type, "response-content-disposition": disposition},
@@ -125,7 +127,7 @@ class S3Store:
 
 
 def _bucket(address: S3Address, patience: int) -> Bucket:
-    """A client that waits `patience` seconds for a next byte; obstore's own limit is on the whole and cuts slow readers."""
+    """A client that waits `patience` seconds for a next byte: a limit on the whole would cut off slow readers."""
     client: ClientConfig = {
         "allow_http": address.options.get("endpoint", "").startswith("http://"),
         "connect_timeout": timedelta(seconds=5),
