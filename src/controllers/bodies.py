@@ -28,7 +28,7 @@ def expects_continue(request: web.Request) -> bool:
 async def pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
     """The body as it comes, until its end; whoever takes the pieces slows the sender down by taking their time.
 
-    Raises TooLarge after `most` bytes, and Malformed where the body breaks off or comes too slowly: at less than
+    Raises TooLarge after the piece that makes more than `most` bytes, and Malformed where the body breaks off or comes too slowly: at less than
     BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the time spent waiting counts.
     """
     if expects_continue(request):
@@ -43,9 +43,9 @@ async def pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
         if not piece:
             return
         received += len(piece)
+        yield piece
         if received > most:
             raise TooLarge
-        yield piece
 
 
 async def _next_piece(request: web.Request, patience: float) -> bytes:
