@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .file_settings import FileSettings
 from .sign_in_settings import ExchangeSettings, ProviderSettings, has_sound_port, refuse_unsound, without_tls
+from .storage_url import s3_address
 
 Private = Annotated[str, Field(repr=False)]
 
@@ -45,7 +46,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     database_url: Private = ""
     redis_url: Private = ""
-    storage_url: str = "uploads"
+    storage_url: Private = "uploads"
     smtp_url: Private = ""
     mail_from: str = "Chatty <chatty@localhost>"
     allowed_origins: Annotated[list[str], NoDecode] = []
@@ -89,6 +90,12 @@ class Settings(BaseSettings):
         schemes = {"smtp_url": ("smtp", "smtps"), "redis_url": ("redis", "rediss", "unix")}[info.field_name or ""]
         if value and (urlsplit(value).scheme not in schemes or not has_sound_port(value)):
             raise ValueError(f"must begin with {schemes[0]}:// or {schemes[1]}:// and name a host")
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _storage(cls, value: str) -> str:
+        s3_address(value)
         return value
 
     @field_validator("database_url")

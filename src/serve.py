@@ -11,6 +11,7 @@ from aiohttp import web
 from .app import create_app
 from .config import Settings
 from .logs import configure as configure_logs
+from .storage_url import without_credentials
 
 log = structlog.get_logger("chatty.serve")
 
@@ -83,11 +84,12 @@ async def _listen(site: web.TCPSite, settings: Settings) -> None:
 
 def _banner(settings: Settings) -> str:
     database = settings.database_url.partition(":///")[2] if settings.is_sqlite else "PostgreSQL"
+    files = without_credentials(settings.storage_url)
     return "\n".join(
         (
             "",
             f"  Chatty is running at {settings.public_url}  (contracts: {settings.public_url}/docs)",
-            f"  Data: {database}   Files: {settings.storage_url}   Secrets and mail: {settings.data_dir}/",
+            f"  Data: {database}   Files: {files}   Secrets and mail: {settings.data_dir}/",
             "  Stop it with Ctrl+C.",
             "",
         )

@@ -1,0 +1,38 @@
+"""Who is still at work on a part: its writer holds a lock that ends with the process, however that ends."""
+
+import errno
+import os
+import time
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+OLD_SECONDS = 3600
+"""After how long a part counts as left behind where nothing can be locked."""
+
+_NO_LOCKS = frozenset([errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+
+
+def lock(descriptor: int) -> bool | None:
+    """Take the lock of an open file: whether it was free, or None where there are no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def is_left_behind(descriptor: int) -> bool:
+    """Whether nobody writes this file any more; its lock is then taken."""
+    free = lock(descriptor)
+    if free is None:
+        return time.time() - os.fstat(descriptor).st_mtime > OLD_SECONDS
+    return free
