@@ -1,7 +1,8 @@
 """A body that is too large to be held, read piece by piece from a client that may be slow, broken or gone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from aiohttp import ClientPayloadError, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,23 +17,24 @@ _BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSE
 
 async def await_reader(request: web.Request) -> None:
     """What to do about `Expect` where a body is read by `pieces`: nothing yet, since it may not be wanted."""
-    if not expects_continue(request):
+    if request.version >= HttpVersion11 and not _waits_for_us(request):
         raise web.HTTPExpectationFailed
 
 
-def expects_continue(request: web.Request) -> bool:
-    """Does the sender wait for a word before it sends the body (RFC 9110 §10.1.1)?"""
+def _waits_for_us(request: web.Request) -> bool:
+    """Does the sender keep its body back until it hears a word (RFC 9110 §10.1.1)?"""
     return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
 
 
-async def pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
+async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]:
     """The body as it comes, until its end; whoever takes the pieces slows the sender down by taking their time.
 
-    Raises TooLarge after `most` bytes, and Malformed where the body breaks off or comes too slowly: at less than
-    BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the time spent waiting counts.
+    Raises TooLarge after the piece with which there are more than `most` bytes, and Malformed where the body breaks
+    off or comes too slowly: at less than BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the
+    time spent waiting counts.
     """
-    if expects_continue(request):
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if _waits_for_us(request):
+        await _say_continue(request)
     clock = asyncio.get_running_loop().time
     received, waited = 0, 0.0
     while True:
@@ -43,9 +45,14 @@ async def pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
         if not piece:
             return
         received += len(piece)
+        yield piece
         if received > most:
             raise TooLarge
-        yield piece
+
+
+async def _say_continue(request: web.Request) -> None:
+    with suppress(ConnectionError):  # whoever reads will see that it has gone
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _next_piece(request: web.Request, patience: float) -> bytes:

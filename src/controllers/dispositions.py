@@ -5,8 +5,9 @@ in an answer RFC 6266.
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _NAME = re.compile(rf"\s*;\s*({_WORD})\s*=\s*")
@@ -42,8 +43,18 @@ def parsed(value: str) -> Disposition | None:
         position = given.end()
     if "name" not in found:
         return None
+    return Disposition(found["name"], _filename(found))
+
+
+def _filename(found: Mapping[str, str]) -> str | None:
     extended = _decoded(found["filename*"]) if "filename*" in found else None
-    return Disposition(found["name"], found.get("filename") if extended is None else extended)
+    return _spelt_out(found.get("filename")) if extended is None else extended
+
+
+def _spelt_out(name: str | None) -> str | None:
+    """aiohttp writes names as in a URL. Nobody calls a file so in another script; in ASCII, somebody may."""
+    read = unquote(name) if name and "%" in name else ""
+    return read if not read.isascii() and quote(read, safe="") == name else name
 
 
 def _unescaped(given: re.Match[str]) -> str:

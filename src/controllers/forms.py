@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from aiohttp import web
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
@@ -46,13 +46,8 @@ class Form:
         await self._refuse_what_cannot_fit()
         async with AsyncExitStack() as stack:
             files = _Files(self._limits, self._staging, stack)
-            try:
-                async for piece in pieces(self._request, self._limits.body):
-                    for event in parser.parse(piece):
-                        await files.take(event)
-                parser.close()
-            except MultipartError:
-                raise Malformed("The multipart body is broken.") from None
+            async with aclosing(pieces(self._request, self._limits.body)) as body:
+                await _read(parser, body, files)
             yield files.received()
 
     async def _refuse_what_cannot_fit(self) -> None:
@@ -61,6 +56,16 @@ class Form:
             names = list(self._limits.fields)
             raise _refusal(TooLarge, names[0] if len(names) == 1 else "", "file_too_large", "must be smaller")
         await asyncio.to_thread(self._staging.refuse_if_full, announced)
+
+
+async def _read(parser: PushMultipartParser, body: AsyncIterator[bytes], files: "_Files") -> None:
+    try:
+        async for piece in body:
+            for event in parser.parse(piece):
+                await files.take(event)
+        parser.close()
+    except MultipartError:
+        raise Malformed("The multipart body is broken.") from None
 
 
 def _boundary(request: web.Request) -> str:
