@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .cast import PATIENCE, Person, Socket
+from .files import without_addresses
 
 State = dict[str, Any]
 NAMES_SHOWN = 5
@@ -40,10 +41,11 @@ class Held:
 
 
 def _line(message: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A message, but for the words that it quotes: a client shows its own copy of those."""
+    """A message, but for the words that it quotes, of which a client shows its own copy, and its files' addresses."""
     if message is None:
         return None
-    return message | {"reply_to": message["reply_to"] and message["reply_to"]["id"]}
+    quoted = message["reply_to"] and message["reply_to"]["id"]
+    return message | {"reply_to": quoted, "files": without_addresses(message["files"])}
 
 
 class Replica:

@@ -9,11 +9,13 @@ from asyncpg.pgproto import pgproto
 from src.clock import now
 from src.db.ids import new_id
 from src.db.sends import Membership
-from src.schemas.messages import Message, Reaction, ReplyTo, Sent, SystemLine
+from src.schemas.links import Link
+from src.schemas.messages import Changed, Message, Reaction, ReplyTo, Sent, SystemLine
 from src.schemas.people import User
 from src.services.audiences import Audiences
 
 from .cast import Cast, Person, Service, Socket, draft
+from .files import file_view, line_with
 from .test_rooms import open_room, send
 
 
@@ -237,6 +239,22 @@ class TestAMessage:
         for deep in (False, True):
             copied = message.model_copy(update={"text": "changed"}, deep=deep)
             assert copied.encoded() == copied.model_dump_json().encode() != message.encoded()
+
+    def test_is_encoded_for_each_reader_where_they_read_different_things(self) -> None:
+        class Reads(str):
+            def address(self, link: Link) -> str:
+                return f"{self}{link}"
+
+        at_home, abroad = Reads("http://home"), Reads('http://abroad?"')
+        pictured = User(id=new_id(), nickname="Anna", intro="", avatar_url=Link("/avatars/1"))
+        for line in (line_with(file_view(), file_view(), sender=pictured), line_with(file_view())):
+            for view in (line, Sent(message=line, replayed=False), Changed(message=line)):
+                for reader in (at_home, None, abroad, at_home):
+                    assert view.encoded(reader) == view.model_dump_json(context=reader).encode()
+        line = line_with(sender=pictured)
+        assert b'"/avatars/1"' in line.encoded(), "what has no address yet is not kept"
+        assert b'"http://home/avatars/1"' in line.encoded(at_home)
+        assert line.encoded(at_home) is line.encoded(at_home), "a picture is everybody's"
 
 
 class TestAudiences:

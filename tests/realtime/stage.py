@@ -154,8 +154,9 @@ class Stage:
         self.sessions = Sessions()
         self.chat = Chat(self.sessions)
         self.connections = Connections()
-        links = Links(ORIGIN, FileSignatures("secret", 900))
-        edge = SocketEdge([self.chat, Notifications()], self.sessions.authenticate, Unlimited(), links)
+        self.signatures = FileSignatures("secret", 900)
+        self.links = Links(ORIGIN, self.signatures)
+        edge = SocketEdge([self.chat, Notifications()], self.sessions.authenticate, Unlimited(), self.links)
         self.server = RealtimeServer(edge, self.connections, origins=[ORIGIN], networks=networks, limits=limits)
         self.wires: list[Wire] = []  # aiohttp closes a WebSocket that nobody holds
         self.app = web.Application()
