@@ -1,6 +1,7 @@
 """The tables. What the rules promise, the constraints make true on both databases.
 
-Rooms and what is in them are in room_models.py, other ways to sign in than a password in sign_in_models.py.
+Rooms and what is in them are in room_models.py, files in file_models.py, other ways to sign in than a password in
+sign_in_models.py.
 """
 
 from datetime import datetime
@@ -11,14 +12,15 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, UtcDateTime
+from .file_models import File, MessageFile, Upload, UploadPart
 from .room_models import Member, Message, Reaction, ReadMark, Room
 from .search_models import SearchLine
 from .sign_in_models import Identity, RedeemedToken, SignInAttempt
 
 __all__ = [
-    "Base", "Block", "EmailToken", "Friendship", "Identity", "Installation", "Member", "Message", "NameGram", "Node",
-    "Online", "OutboxItem", "Reaction", "ReadMark", "RedeemedToken", "Room", "SearchLine", "Session", "SignInAttempt",
-    "User", "UtcDateTime",
+    "Base", "Block", "EmailToken", "File", "Friendship", "Identity", "Installation", "Member", "Message", "MessageFile",
+    "NameGram", "Node", "Online", "OutboxItem", "Reaction", "ReadMark", "RedeemedToken", "Room", "SearchLine",
+    "Session", "SignInAttempt", "Upload", "UploadPart", "User", "UtcDateTime",
 ]  # fmt: skip
 
 

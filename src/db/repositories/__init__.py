@@ -12,6 +12,8 @@ from .blocks import Blocks
 from .cursors import Cursors
 from .departures import Departures
 from .email_tokens import EmailTokens
+from .file_keys import FileKeys
+from .files import Files
 from .friendships import Friendships
 from .identities import Identities
 from .members import Members
@@ -52,6 +54,14 @@ class Repositories:
     @cached_property
     def email_tokens(self) -> EmailTokens:
         return EmailTokens(self._connection)
+
+    @cached_property
+    def file_keys(self) -> FileKeys:
+        return FileKeys(self._connection)
+
+    @cached_property
+    def files(self) -> Files:
+        return Files(self._connection)
 
     @cached_property
     def friendships(self) -> Friendships:

@@ -27,10 +27,24 @@ class Outbox:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, kind: str, payload: Mapping[str, Any], moment: datetime) -> None:
-        """Work that is due as soon as this transaction commits."""
-        row = {"id": new_id(), "kind": kind, "payload": payload, "attempts": 0, "due_at": moment, "created_at": moment}
-        await self._connection.execute(insert(OutboxItem), row)
+    async def add(
+        self, kind: str, payload: Mapping[str, Any], moment: datetime, due_at: datetime | None = None
+    ) -> UUID:
+        """Work that is due as soon as this transaction commits, or then; its id."""
+        item_id = new_id()
+        row = {"id": item_id, "kind": kind, "payload": payload, "attempts": 0, "created_at": moment}
+        await self._connection.execute(insert(OutboxItem), {**row, "due_at": due_at or moment})
+        return item_id
+
+    async def cancel(self, item_id: UUID) -> bool:
+        """Take back work that nobody has begun; False if somebody has."""
+        untouched = delete(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.attempts == 0)
+        return (await self._connection.execute(untouched.returning(OutboxItem.id))).first() is not None
+
+    async def hasten(self, item_id: UUID, moment: datetime) -> None:
+        """Have work done now that was due later."""
+        now_due = update(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.attempts == 0)
+        await self._connection.execute(now_due.values(due_at=moment))
 
     async def has_due(self, kind: str, moment: datetime) -> bool:
         return (await self._connection.execute(_ANY_DUE, {"of_kind": kind, "moment": moment})).first() is not None
