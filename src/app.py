@@ -17,6 +17,7 @@ from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
 from .controllers.chat_namespace import ChatNamespace
 from .controllers.cursors import CursorsController
 from .controllers.docs import mount_docs
+from .controllers.files import FilesController
 from .controllers.friends import BlocksController, FriendsController
 from .controllers.handover import Handover
 from .controllers.health import mount_health
@@ -48,6 +49,7 @@ CONTROLLERS = (
     BlocksController,
     RoomsController,
     MessagesController,
+    FilesController,
     SearchController,
     CursorsController,
 )
@@ -62,7 +64,7 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[PARTS] = parts = build(settings)
     http.install(app, settings)
-    links = Links(settings.public_url, parts.file_signatures)
+    links = Links(settings.public_url, parts.files.signatures)
     _mount_rest(app, parts, links)
     _mount_sockets(app, parts, links)
     app.cleanup_ctx.append(_running)
@@ -91,6 +93,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         BlocksController(parts.blocks),
         RoomsController(parts.rooms, parts.groups, parts.leaving, parts.throttle),
         MessagesController(parts.messages, parts.sending, parts.edits, parts.reactions),
+        _files_controller(parts),
         SearchController(parts.search),
         CursorsController(parts.cursors),
     )
@@ -101,10 +104,23 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         throttle=parts.throttle,
         settings=parts.settings,
         links=links,
+        staging=parts.files.staging,
     )
     mount_account_pages(app)
     mount_docs(app, openapi(), asyncapi())
     mount_health(app, _checks(parts))
+
+
+def _files_controller(parts: Parts) -> FilesController:
+    return FilesController(
+        files=parts.files.files,
+        turns=parts.files.turns,
+        store=parts.files.store,
+        signatures=parts.files.signatures,
+        sessions=parts.sessions,
+        throttle=parts.throttle,
+        redirect=parts.settings.files.downloads == "redirect",
+    )
 
 
 def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
@@ -151,9 +167,17 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.throttle.close)
         stack.push_async_callback(parts.sending.close)
         stack.push_async_callback(parts.oauth.close)
+        stack.push_async_callback(parts.files.store.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)
-        workers = (parts.presence.run(), parts.unread.run(), parts.heads.run(), parts.outbox.run(), housekeeping.run())
+        workers = (
+            parts.presence.run(),
+            parts.unread.run(),
+            parts.heads.run(),
+            parts.outbox.run(),
+            housekeeping.run(),
+            parts.files.sweeps.run(),
+        )
         for work in (watch, *workers):
             stack.push_async_callback(_cancel, asyncio.create_task(_supervised(work)))
         yield

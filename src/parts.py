@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .config import Settings
 from .db.database import Database
 from .db.ids import new_id
+from .file_parts import FileParts, build_files
 from .oauth.client import OAuthClient
 from .oauth.host_tokens import HostTokens
 from .oauth.outbound import Outbound
@@ -19,7 +20,6 @@ from .services.deletion import Deletion
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
-from .services.file_signatures import FileSignatures
 from .services.friends import Friends
 from .services.grants import Grants
 from .services.groups import Groups
@@ -35,6 +35,7 @@ from .services.people import People
 from .services.presence import Presence
 from .services.reactions import Reactions
 from .services.recovery import Recovery
+from .services.removals import REMOVE_OBJECTS, Removals
 from .services.revocations import REVOKE, Revocations
 from .services.rooms import Rooms
 from .services.search import Search
@@ -48,6 +49,7 @@ from .services.typing import TypingState
 from .services.unlinks import Unlinks
 from .services.unread import UnreadCounts
 from .sign_in_settings import HOST
+from .storage.storages import store_for
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Parts:
     database: Database
     throttle: Throttle
     tokens: Tokens
-    file_signatures: FileSignatures
+    files: FileParts
     sessions: Sessions
     passwords: Passwords
     accounts: Accounts
@@ -109,7 +111,13 @@ def build(settings: Settings) -> Parts:
     oauth = OAuthClient(providers, settings.public_url, outbound)
     host_tokens = HostTokens(settings.exchange, outbound) if settings.exchange else None
     revocations = Revocations(database, oauth, providers, grants)
-    work = {MAIL: mails.deliver, LEAVE_GROUPS: leaving.finish, REVOKE: revocations.carry_out}
+    store = store_for(settings.storage_url)
+    work = {
+        MAIL: mails.deliver,
+        LEAVE_GROUPS: leaving.finish,
+        REVOKE: revocations.carry_out,
+        REMOVE_OBJECTS: Removals(store).carry_out,
+    }
     outbox = OutboxWorker(database, work)
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants)
@@ -121,7 +129,7 @@ def build(settings: Settings) -> Parts:
         database=database,
         throttle=throttle,
         tokens=tokens,
-        file_signatures=FileSignatures(settings.signing_key, settings.files.link_seconds),
+        files=build_files(settings, database, store, outbox.wake),
         sessions=sessions,
         passwords=passwords,
         accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),
@@ -144,7 +152,7 @@ def build(settings: Settings) -> Parts:
         leaving=leaving,
         sending=Sending(database),
         messages=Messages(database),
-        edits=Edits(database, settings.edit_window_hours),
+        edits=Edits(database, settings.edit_window_hours, outbox.wake),
         reactions=Reactions(database),
         search=Search(database),
         cursors=Cursors(database),

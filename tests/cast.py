@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import aiohttp
 import socketio
+from yarl import URL
 
 from src.config import Settings
 
@@ -35,6 +36,22 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     json: Any
+
+
+class Fetched(NamedTuple):
+    """The bytes that an address answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Attachment(NamedTuple):
+    """A file to be sent. `type` is what its sender says of it."""
+
+    name: str
+    data: bytes
+    type: str = "application/octet-stream"
 
 
 class Refused(Exception):
@@ -100,6 +117,35 @@ class Person:
 
     async def delete(self, path: str, json: Any = None, **how: Any) -> Any:
         return await self.call("DELETE", path, json, **how)
+
+    async def upload_raw(self, path: str, *files: Attachment, field: str = "files", method: str = "POST") -> Answer:
+        """Send files as a form and hand back whatever comes."""
+        with aiohttp.MultipartWriter("form-data") as form:
+            for file in files:
+                part = form.append(file.data, {"Content-Type": file.type})
+                part.set_content_disposition("form-data", quote_fields=False, name=field, filename=file.name)
+        return await self.raw(method, path, data=form)
+
+    async def upload(self, room_id: str, *files: Attachment) -> list[Any]:
+        """Upload files into a room; each as it is answered."""
+        answer = await self.upload_raw(f"/rooms/{room_id}/files", *files)
+        assert answer.status == 201, answer.json
+        return list(answer.json["items"])
+
+    async def send(self, room_id: str, *files: Attachment, **fields: Any) -> Any:
+        """Upload files and send a message with them; the message."""
+        file_ids = [file["id"] for file in await self.upload(room_id, *files)]
+        body = {"client_id": str(uuid4()), "file_ids": file_ids, **fields}
+        return (await self.post(f"/rooms/{room_id}/messages", body, expect=201))["message"]
+
+    async def fetch(self, url: str, *, method: str = "GET", signed_in: bool = False, **headers: str) -> Fetched:
+        """What an address answers to somebody who has it; with my token as well if `signed_in`."""
+        credentials = {"Authorization": f"Bearer {self.token}"} if signed_in else {}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._cast.service.http.request(
+            method, URL(url, encoded=True), headers=credentials | named, allow_redirects=False
+        ) as response:
+            return Fetched(response.status, response.headers, await response.read())
 
     async def connect(
         self, namespace: str = "/chat", *, transports: tuple[str, ...] = ("websocket",), **auth: Any

@@ -1,17 +1,21 @@
-"""Lines as a member sees them: with their senders, quotations and reactions, gathered for a whole page at once."""
+"""Lines as a member sees them: with senders, quotations, reactions and files, gathered for a whole page at once."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from ..schemas.files import File
 from ..schemas.messages import Message, Reaction, ReplyTo, SystemLine
 from ..schemas.people import User
+from .file_views import files_of
 from .repositories import Repositories
 from .rows import Row
 from .views import user_view
 
 Places = Mapping[tuple[UUID, int], Row]
+
+_WITH_FILES = ("image", "file")
 
 
 async def message_views(
@@ -27,7 +31,8 @@ async def message_views(
     shown = await reads.people.shown(_people_in([*rows, *quoted.values()]) - people.keys())
     people |= {user_id: user_view(row) for user_id, row in shown.items()}
     reactions = await _reactions(reads, [row.id for row in rows if row.deleted_at is None and row.system is None])
-    return [_message(row, people, quoted, reactions.get(row.id, [])) for row in rows]
+    files = await files_of(reads, [row.id for row in rows if row.deleted_at is None and row.kind in _WITH_FILES])
+    return [_message(row, people, quoted, reactions.get(row.id, []), files.get(row.id, [])) for row in rows]
 
 
 async def _quoted(reads: Repositories, rows: Sequence[Row], first_seq: Mapping[UUID, int]) -> Places:
@@ -57,7 +62,9 @@ async def _reactions(reads: Repositories, message_ids: list[UUID]) -> dict[UUID,
     return {message_id: [*by_emoji.values()] for message_id, by_emoji in named.items()}
 
 
-def _message(row: Row, people: Mapping[UUID, User], quoted: Places, reactions: list[Reaction]) -> Message:
+def _message(
+    row: Row, people: Mapping[UUID, User], quoted: Places, reactions: list[Reaction], files: list[File]
+) -> Message:
     reply = quoted.get((row.room_id, row.reply_to_seq)) if row.reply_to_seq else None
     return Message(
         id=row.id,
@@ -67,6 +74,7 @@ def _message(row: Row, people: Mapping[UUID, User], quoted: Places, reactions: l
         kind=row.kind,
         sender=people.get(row.sender_id),
         text=row.text,
+        files=files,
         reply_to=_reply_to(reply, people) if reply else None,
         mentions=row.mentions or [],
         reactions=reactions,

@@ -64,13 +64,14 @@ _ADD = """
         WHERE members.room_id = n.room_id AND members.user_id = n.user_id AND members.read_seq < n.seq
     ), line AS (
         SELECT * FROM json_to_recordset($3) AS n(id uuid, room_id uuid, sender_id uuid, client_id uuid, seq bigint,
-            rev bigint, ordinal bigint, text text, reply_to_seq bigint, mentions json, at timestamptz, words tsvector)
+            rev bigint, ordinal bigint, kind varchar, text text, reply_to_seq bigint, mentions json, at timestamptz,
+            words tsvector)
     ), found AS (
         INSERT INTO search_lines (message_id, room_id, seq, words) SELECT id, room_id, seq, words FROM line
     )
     INSERT INTO messages (id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions,
         created_at)
-    SELECT id, room_id, sender_id, client_id, seq, rev, ordinal, 'text', text, reply_to_seq, mentions, at FROM line
+    SELECT id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions, at FROM line
 """
 
 
@@ -95,7 +96,7 @@ class PostgresSendTransaction(SendTransaction):
         rows = await self._driver.fetch(_QUOTES, [*ids])
         return [Quote._make((*row[:5], Profile(*row[5:]) if row[5] else None)) for row in map(tuple, rows)]
 
-    async def add(self, lines: Sequence[Line]) -> None:
+    async def _add(self, lines: Sequence[Line]) -> None:
         rooms, cursors = moves(lines)
         await self._driver.execute(
             _ADD, _json(map(_room, rooms.items())), _json(map(_cursor, cursors.items())), _json(map(_line, lines))
@@ -207,6 +208,7 @@ def _line(line: Line) -> dict[str, Any]:
         "seq": line.seq,
         "rev": line.rev,
         "ordinal": line.ordinal,
+        "kind": line.kind,
         "text": line.text,
         "reply_to_seq": line.reply_to_seq,
         "mentions": line.mentions or None,

@@ -1,5 +1,6 @@
 """Lines as the search index takes them, and what is looked for in it, on either database."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,6 +13,10 @@ from .base import UtcDateTime
 
 MAX_NUMBER = 2**63 - 1
 
+_HAS_FILE = """EXISTS (
+    SELECT 1 FROM message_files a JOIN files f ON f.id = a.file_id WHERE a.message_id = x.id AND f.kind = :kind
+)"""
+
 
 class Findable(NamedTuple):
     """A line as far as it can be found."""
@@ -23,10 +28,16 @@ class Findable(NamedTuple):
     text: str
 
 
+def searched_text(text: str | None, file_names: Sequence[str]) -> str | None:
+    """What a message is found by: its text, and what its files are called. None for one that has neither."""
+    parts = [*([text] if text is not None else []), *file_names]
+    return "\n".join(parts) if parts else None
+
+
 class Wanted(NamedTuple):
     """What is looked for. `before`: the number of the last hit of the page before.
 
-    `kind`: of the message. `after` and `until`: when it was sent, neither included.
+    `kind`: of a file that the message has. `after` and `until`: when it was sent, neither included.
     """
 
     text: str
@@ -44,7 +55,7 @@ class Wanted(NamedTuple):
 
     def conditions(self) -> str:
         """SQL about a row `x` of `messages`, beginning with AND; empty if nothing is asked of it."""
-        comparisons = {"kind": "x.kind = :kind", "after": "x.created_at > :after", "until": "x.created_at < :until"}
+        comparisons = {"kind": _HAS_FILE, "after": "x.created_at > :after", "until": "x.created_at < :until"}
         return "".join(f" AND {comparisons[name]}" for name in self.sent())
 
     def types(self) -> list[BindParameter[Any]]:

@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from .rows import Profile
-from .search_rows import Findable
+from .search_rows import Findable, searched_text
 from .transactions import Transaction
 
 
@@ -64,22 +64,32 @@ class Quote(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of `messages`, as a person sends it."""
+    """A row of `messages`, as a person sends it, with the files that it has."""
 
     id: UUID
     place: Place
     seq: int
     rev: int
     ordinal: int
-    text: str
+    kind: str
+    text: str | None
     reply_to_seq: int | None
     mentions: Sequence[UUID]
+    file_ids: Sequence[UUID]
+    file_names: Sequence[str]
     created_at: datetime
 
     @property
     def findable(self) -> Findable:
-        """As far as a search finds it."""
-        return Findable(self.id, self.place.room_id, self.seq, self.place.sender_id, self.text)
+        """As far as a search finds it, which a line always is."""
+        text = searched_text(self.text, self.file_names) or ""
+        return Findable(self.id, self.place.room_id, self.seq, self.place.sender_id, text)
+
+    @property
+    def attachments(self) -> list[dict[str, Any]]:
+        """Its rows of `message_files`."""
+        place = {"message_id": self.id, "room_id": self.place.room_id, "seq": self.seq}
+        return [{**place, "position": position, "file_id": file_id} for position, file_id in enumerate(self.file_ids)]
 
 
 class SendTransaction(Transaction, ABC):
@@ -102,9 +112,15 @@ class SendTransaction(Transaction, ABC):
     async def quotes(self, ids: Collection[UUID]) -> list[Quote]:
         """These lines, as far as they exist, whoever may read them."""
 
-    @abstractmethod
     async def add(self, lines: Sequence[Line]) -> None:
         """Store lines, numbered on from their rooms' numbers, in their order: rooms and senders' cursors move along."""
+        await self._add(lines)
+        if attachments := [row for line in lines for row in line.attachments]:
+            await self.files.attach(attachments)
+
+    @abstractmethod
+    async def _add(self, lines: Sequence[Line]) -> None:
+        """The same without their files."""
 
 
 class Sends(Protocol):

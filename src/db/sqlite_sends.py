@@ -44,7 +44,7 @@ _MOVE_CURSOR = "UPDATE members SET read_seq = ?, read_ordinal = ? WHERE room_id 
 _ADD = """
     INSERT INTO messages (id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions,
         created_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, 'text', ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -69,7 +69,7 @@ class SqliteSendTransaction(SendTransaction):
             for id, room, seq, deleted, text, user, *who in rows
         ]
 
-    async def add(self, lines: Sequence[Line]) -> None:
+    async def _add(self, lines: Sequence[Line]) -> None:
         rooms, cursors = moves(lines)
         self._driver.executemany(
             _MOVE_ROOM, [(*move[:3], _moment(move.at), _moment(move.at), id.hex) for id, move in rooms.items()]
@@ -138,4 +138,4 @@ def _row(line: Line) -> tuple[Any, ...]:
     mentions = json.dumps([str(each) for each in line.mentions]) if line.mentions else None
     ids = (line.id.hex, *(each.hex for each in line.place))
     numbers = (line.seq, line.rev, line.ordinal)
-    return *ids, *numbers, line.text, line.reply_to_seq, mentions, _moment(line.created_at)
+    return *ids, *numbers, line.kind, line.text, line.reply_to_seq, mentions, _moment(line.created_at)

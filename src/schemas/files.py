@@ -1,9 +1,11 @@
 """Files in rooms (contract §6)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from .common import Timestamp, View
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from .common import PageQuery, Timestamp, View
 from .links import Link
 from .people import User
 
@@ -35,3 +37,19 @@ class RoomFile(File):
     seq: int
     sender: User | None
     created_at: Timestamp
+
+
+class GalleryQuery(PageQuery):
+    """`kind`: only these."""
+
+    kind: FileKind | None = None
+
+
+class FileAddress(BaseModel):
+    """What the address in `File.url` carries: for whom it was signed, and until when, in seconds since 1970."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user: Annotated[str, StringConstraints(max_length=64)] | None = None
+    expires: Annotated[str, StringConstraints(max_length=32)] | None = None
+    signature: Annotated[str, StringConstraints(max_length=128)] | None = None

@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -18,6 +28,7 @@ from .people import User
 MAX_TEXT = 5_000
 MAX_MENTIONS = 50
 MAX_EMOJIS = 20
+MAX_FILES = 10
 
 SystemType = Literal["created", "joined", "left", "removed", "renamed", "notice_set", "notice_cleared"]
 
@@ -33,6 +44,19 @@ MessageText = Annotated[
     StringConstraints(min_length=1, max_length=MAX_TEXT),
     AfterValidator(visible),
 ]
+
+
+DraftText = Annotated[str, BeforeValidator(_body), StringConstraints(max_length=MAX_TEXT)] | None
+
+
+def _text_or_files(schema: dict[str, Any]) -> None:
+    """What the validators demand, in JSON Schema's words."""
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+    files = {"type": "array", "minItems": 1}
+    schema["anyOf"] = [
+        {"required": ["text"], "properties": {"text": text}},
+        {"required": ["file_ids"], "properties": {"file_ids": files}},
+    ]
 
 
 def _one_emoji(value: str) -> str:
@@ -57,13 +81,34 @@ Emoji = Annotated[
 class MessageDraft(Request):
     """What is sent. `client_id` is made once per draft and is the message's idempotency key for ever.
 
-    `reply_to`: a message of the same room. `mentions`: members of the room.
+    It has a text, or files, or both. `file_ids`: files that I have uploaded into this room, in the order in which they
+    are shown. `reply_to`: a message of the same room. `mentions`: members of the room.
     """
 
+    model_config = ConfigDict(json_schema_extra=_text_or_files)
+
     client_id: Id
-    text: MessageText
+    file_ids: Annotated[list[Id], Field(max_length=MAX_FILES)] = Field(default_factory=list)
+    text: DraftText = Field(default=None, validate_default=True)
     reply_to: Id | None = None
     mentions: Annotated[list[Id], Field(max_length=MAX_MENTIONS)] = Field(default_factory=list)
+
+    @field_validator("file_ids")
+    @classmethod
+    def _each_once(cls, value: list[Id]) -> list[Id]:
+        if len({*value}) != len(value):
+            raise PydanticCustomError("repeated", "must name each file once")
+        return value
+
+    @field_validator("text")
+    @classmethod
+    def _or_files(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """A text that is blank is none; then there must be files, which stand before it for that."""
+        if value:
+            return visible(value)
+        if not info.data.get("file_ids"):
+            raise PydanticCustomError("string_too_short", "must have at least 1 character, or send files")
+        return None
 
 
 class SendMessage(MessageDraft):

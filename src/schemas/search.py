@@ -14,9 +14,9 @@ def _trimmed(value: Any) -> Any:
 
 
 class MessageSearch(PageQuery):
-    """`q`: words, all of which a message has, in any order, each also as a part of a word.
+    """`q`: words, all of which a message has, in any order, each also as a part of a word; also in its files' names.
 
-    `before` and `after`: when it was sent. `has`: what hangs on it.
+    `before` and `after`: when it was sent. `has`: what it shows: an image, or a file that is none.
     """
 
     q: Annotated[str, BeforeValidator(_trimmed), StringConstraints(min_length=1, max_length=100)]
@@ -28,7 +28,10 @@ class MessageSearch(PageQuery):
 
 
 class Hit(View):
-    """A message that was found. `snippet`: some of its text around the first word found, plain, for people to read."""
+    """A message that was found.
+
+    `snippet`: some of its text, or of its files' names, around the first word found, plain, for people to read.
+    """
 
     message_id: Id
     room_id: Id

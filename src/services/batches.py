@@ -7,12 +7,15 @@ from datetime import datetime
 from uuid import UUID
 
 from ..clock import now
+from ..db.file_views import file_view
+from ..db.rows import Row
 from ..db.sends import Line, Membership, Place, Quote, SendTransaction, Standing
 from ..db.views import user_view
-from ..errors import Blocked, ChattyError, FieldError, Gone, Invalid, NotFound
+from ..errors import ChattyError, NotFound
 from ..events import Event, MessageSent, RoomAdded
-from ..schemas.messages import Message, MessageDraft, ReplyTo, Sent
+from ..schemas.messages import Message, MessageDraft, Sent
 from .audiences import Audience, Audiences
+from .drafts import attachments_of, check_mentions, check_partner, kind_of, quoted, reply_to
 from .rooms import room_as_seen_by
 
 
@@ -71,6 +74,14 @@ class _Room:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Referred:
+    """What the drafts of a batch name, as far as it exists."""
+
+    quotes: Mapping[UUID, Quote]
+    files: Mapping[UUID, Row]
+
+
 class Batch:
     """`before` is the outcome of an earlier attempt whose COMMIT was not answered."""
 
@@ -94,10 +105,10 @@ class Batch:
         if self._before and any(standing.earlier_id == send.id for send, standing in found):
             return self._as_before(self._before)
         await self._learn_members(found)
-        quotes = await self._quotes(sends)
+        referred = _Referred(await self._quotes(sends), await self._files(sends))
         for send, standing in zip(sends, standings, strict=True):
             try:
-                self._decide(send, standing, quotes)
+                self._decide(send, standing, referred)
             except ChattyError as refusal:
                 self._outcome.answers.append((send, refusal))
         if self._lines:
@@ -130,7 +141,11 @@ class Batch:
         ids = {send.draft.reply_to for send in sends if send.draft.reply_to}
         return {quote.id: quote for quote in await self._tx.quotes(ids)} if ids else {}
 
-    def _decide(self, send: Send, standing: Standing | None, quotes: Mapping[UUID, Quote]) -> None:
+    async def _files(self, sends: Sequence[Send]) -> Mapping[UUID, Row]:
+        ids = {file_id for send in sends for file_id in send.draft.file_ids}
+        return await self._tx.files.held(ids) if ids else {}
+
+    def _decide(self, send: Send, standing: Standing | None, referred: _Referred) -> None:
         """Take the next line for this draft, or answer what it repeats. Raises why it is refused.
 
         A line that brings the room into somebody's list is stored alone: it costs many times what another does.
@@ -146,13 +161,14 @@ class Batch:
         room = self._rooms[send.place.room_id]
         if standing.first_seq is None:
             raise NotFound
-        _check_partner(room.audience)
-        _check_mentions(send.draft, room.audience)
-        quote = _quoted(send, standing.first_seq, quotes)
+        check_partner(room.audience)
+        check_mentions(send.draft, room.audience)
+        quote = quoted(send.draft, send.place.room_id, standing.first_seq, referred.quotes)
+        files = attachments_of(send.draft, send.place, referred.files)
         if self._is_for_later(send, room):
             self._outcome.apart.append(send)
         else:
-            self._take_line(send, standing, room, quote)
+            self._take_line(send, standing, room, quote, files)
 
     def _is_for_later(self, send: Send, room: _Room) -> bool:
         """Is this a line to be stored alone, or one that must not overtake such a one of the same connection?"""
@@ -162,28 +178,23 @@ class Batch:
             self._held_back.add(send.origin)
         return later
 
-    def _take_line(self, send: Send, standing: Standing, room: _Room, quote: Quote | None) -> None:
+    def _take_line(self, send: Send, standing: Standing, room: _Room, quote: Quote | None, files: list[Row]) -> None:
         room.seq, room.rev, room.ordinal = room.seq + 1, room.rev + 1, room.ordinal + 1
-        mentions = [*dict.fromkeys(send.draft.mentions)]
         message = Message(
             id=send.id,
             room_id=send.place.room_id,
             seq=room.seq,
             rev=room.rev,
-            kind="text",
+            kind=kind_of(files),
             sender=user_view(standing.sender),
             text=send.draft.text,
-            reply_to=_reply_to(quote) if quote else None,
-            mentions=mentions,
+            files=[file_view(file) for file in files],
+            reply_to=reply_to(quote) if quote else None,
+            mentions=[*dict.fromkeys(send.draft.mentions)],
             client_id=send.place.client_id,
             created_at=room.at,
         )
-        reply_to_seq = quote.seq if quote else None
-        self._lines.append(
-            Line(
-                send.id, send.place, room.seq, room.rev, room.ordinal, send.draft.text, reply_to_seq, mentions, room.at
-            )
-        )
+        self._lines.append(_line(send, message, room.ordinal))
         self._stored[send.place] = send, message
         self._outcome.answers.append((send, Sent(message=message, replayed=False)))
 
@@ -206,39 +217,29 @@ class Batch:
             self._tx.announce(RoomAdded(frozenset({user_id}), view))
 
 
+def _line(send: Send, message: Message, ordinal: int) -> Line:
+    """The row of a message that is about to be stored."""
+    return Line(
+        id=send.id,
+        place=send.place,
+        seq=message.seq,
+        rev=message.rev,
+        ordinal=ordinal,
+        kind=message.kind,
+        text=message.text,
+        reply_to_seq=message.reply_to.seq if message.reply_to else None,
+        mentions=message.mentions,
+        file_ids=[file.id for file in message.files],
+        file_names=[file.name for file in message.files],
+        created_at=message.created_at,
+    )
+
+
 def _sent(send: Send, message: Message, audience: Audience, hearing: frozenset[UUID]) -> list[Event]:
     """Who may not read what is quoted hears of the line without it."""
-    quoted = message.reply_to
-    if quoted is None or quoted.seq >= audience.newest_first_seq:
+    quote = message.reply_to
+    if quote is None or quote.seq >= audience.newest_first_seq:
         return [MessageSent(hearing, message, send.origin)]
-    reading = hearing & audience.reading(quoted.seq)
+    reading = hearing & audience.reading(quote.seq)
     without = message.model_copy(update={"reply_to": None})
     return [MessageSent(reading, message, send.origin), MessageSent(hearing - reading, without, send.origin)]
-
-
-def _check_partner(audience: Audience) -> None:
-    if audience.barred:
-        raise Blocked
-    if audience.gone:
-        raise Gone("This person has deleted their account.")
-
-
-def _check_mentions(draft: MessageDraft, audience: Audience) -> None:
-    if not audience.first_seqs.keys() >= {*draft.mentions}:
-        raise Invalid(errors=[FieldError("mentions", "not_a_member", "must be members of this room")])
-
-
-def _quoted(send: Send, first_seq: int, quotes: Mapping[UUID, Quote]) -> Quote | None:
-    if send.draft.reply_to is None:
-        return None
-    quote = quotes.get(send.draft.reply_to)
-    mine = quote is not None and quote.room_id == send.place.room_id and quote.seq >= first_seq
-    if quote is None or not mine or quote.deleted or quote.sender is None:
-        raise Invalid(errors=[FieldError("reply_to", "not_quotable", "must be a message of this room")])
-    return quote
-
-
-def _reply_to(quote: Quote) -> ReplyTo:
-    return ReplyTo(
-        id=quote.id, seq=quote.seq, sender=user_view(quote.sender) if quote.sender else None, text=quote.text
-    )

@@ -18,7 +18,9 @@ from ..viewer import Viewer
 from .leaving import GROUPS_AT_ONCE, LEAVE_GROUPS, leave_each
 from .mails import MAIL, mail_to_former
 from .passwords import Passwords
+from .pictures import keys_of_avatar
 from .presence import vanish
+from .removals import remove_objects
 from .sessions import Sessions
 from .throttle import Throttle
 
@@ -88,6 +90,7 @@ class Deletion:
         await _sever(tx, user.id)
         await self._forget_identities(tx, user.id)
         await tx.departures.forget(user.id)
+        await remove_objects(tx, [*await tx.files.forget_unsent_of(user.id), *keys_of_avatar(user.avatar)], at)
         await tx.departures.leave_direct_rooms(user.id, at)
         await leave_each(tx, user.id, groups[:GROUPS_AT_ONCE])
         if len(groups) > GROUPS_AT_ONCE:

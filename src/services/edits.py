@@ -1,5 +1,6 @@
 """Editing and deleting one's own messages, within a window (contract §5, §9)."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,15 +10,17 @@ from ..db.rows import Row
 from ..errors import Forbidden
 from ..schemas.messages import Message
 from .lines import change_line, lock_readable, refuse_tombstone, refuse_unless_own, seen
+from .removals import remove_objects
 from .rooms import refuse_across_block
 from .system_lines import announce_change
 
 
 class Edits:
-    """`window_hours`: for so long after sending; 0 for ever."""
+    """`window_hours`: for so long after sending; 0 for ever. `wake`: called after a COMMIT that left work."""
 
-    def __init__(self, database: Database, window_hours: float) -> None:
+    def __init__(self, database: Database, window_hours: float, wake: Callable[[], None]) -> None:
         self._database = database
+        self._wake = wake
         self._window = timedelta(hours=window_hours)
 
     async def edit(self, user_id: UUID, message_id: UUID, text: str) -> Message:
@@ -39,7 +42,7 @@ class Edits:
             return await change_line(tx, room, line, at, text=text, edited_at=at)
 
     async def delete(self, user_id: UUID, message_id: UUID) -> Message:
-        """Make a tombstone of a message of mine: its place stays, its content goes, also from the notice.
+        """Make a tombstone of a message of mine: its place stays, its content and files go, also from the notice.
 
         A deleted one stays as it is. Raises NotFound for what I may not read, Forbidden for another's or after the
         window.
@@ -53,12 +56,14 @@ class Edits:
             self._refuse_late(line, at)
             await tx.search.forget([line])
             await tx.reactions.clear(line.id)
+            await remove_objects(tx, await tx.files.detach([line.id]), at)
             emptied = {"text": None, "mentions": None, "reply_to_seq": None}
             message = await change_line(tx, room, line, at, deleted_at=at, **emptied)
             if room.notice_seq == line.seq:
                 await tx.rooms.set_notice(room.id, None)
                 await announce_change(tx, room.id, at, notice=None)
-            return message
+        self._wake()
+        return message
 
     def _refuse_late(self, line: Row, at: datetime) -> None:
         if self._window and at - line.created_at > self._window:

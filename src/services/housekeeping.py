@@ -7,6 +7,7 @@ import structlog
 
 from ..clock import now
 from ..db.database import Database
+from .removals import remove_objects
 
 log = structlog.get_logger("chatty.housekeeping")
 
@@ -50,6 +51,8 @@ class Housekeeping:
             if lines := await tx.abandoned.lines(room_id, ROWS_AT_ONCE):
                 await tx.search.forget(lines)
                 await tx.abandoned.delete_lines(lines)
+            elif keys := await tx.files.forget_some_of_room(room_id, ROWS_AT_ONCE):
+                await remove_objects(tx, keys, now())
             elif not await tx.abandoned.delete_marks(room_id, ROWS_AT_ONCE):
                 await tx.abandoned.delete_room(room_id)
             return True

@@ -114,9 +114,9 @@ def refuse_unless_managed(room: Row) -> None:
         raise Forbidden("Only the owner and the admins of the group may do this.")
 
 
-async def refuse_across_block(tx: Transaction, room: Row) -> None:
+async def refuse_across_block(reads: Repositories, room: Row) -> None:
     """Raise Blocked in a direct room whose two have a block between them."""
-    if room.kind == "direct" and await tx.blocks.between(room.low_id, room.high_id):
+    if room.kind == "direct" and await reads.blocks.between(room.low_id, room.high_id):
         raise Blocked
 
 

@@ -31,6 +31,8 @@ POLICIES: Final = {
     "friend_requests": (20, HOUR),
     "rooms": (20, HOUR),
     "invitations": (60, HOUR),
+    "uploads": (60, 600),
+    "downloads": (600, 60),
     "search": (30, 60),
     "connect": (60, 60),
     "register": (10, HOUR),
