@@ -20,6 +20,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+files = typer.Typer(help="The files that people have sent.", no_args_is_help=True)
+cli.add_typer(files, name="files")
 
 
 def main() -> None:
@@ -64,6 +66,19 @@ def demo() -> None:
         raise typer.Exit(2)
     with _in_sentences():
         fill(settings)
+
+
+@files.command()
+def check(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+) -> None:
+    """Hold the rows of files against what is stored. Ends with 1 where they do not agree."""
+    from .file_report import report
+
+    settings = _settings()
+    with _in_sentences():
+        sound = report(settings, repair)
+    raise typer.Exit(0 if sound else 1)
 
 
 @cli.command()

@@ -33,7 +33,7 @@ class Operator:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        own = {"DATA_DIR": directory, "PORT": self.port, "BCRYPT_ROUNDS": 4}
+        own = {"DATA_DIR": directory, "STORAGE_URL": directory / "uploads", "PORT": self.port, "BCRYPT_ROUNDS": 4}
         self._environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in own.items()}
 
     async def start(self, *arguments: str, **settings: str) -> asyncio.subprocess.Process:
