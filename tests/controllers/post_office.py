@@ -100,7 +100,7 @@ class Hatch:
         """Put something there; its path."""
         plain = Download("key", len(data), "image/webp", "사진.webp", True, uuid4().hex, "private")
         name = uuid4().hex
-        self.things[name] = replace(plain, key=name, **words)
+        self.things[name] = replace(plain, **{"key": name, **words})
         self.store.objects[name] = data
         return f"/api/v1/things/{name}"
 
