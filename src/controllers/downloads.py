@@ -18,6 +18,8 @@ from .ranges import wanted
 STALL_SECONDS = 60
 # As GitHub serves raw files: what is shown can load nothing, run nothing, and is of no origin.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'; base-uri 'none'"
+# An <img> of another site may show it: the address is the key.
+_FOR_ALL_SITES = {"Cross-Origin-Resource-Policy": "cross-origin"}
 _CACHE = {"private": "private, no-cache", "immutable": "public, max-age=31536000, immutable"}
 
 log = structlog.get_logger("chatty.downloads")
@@ -37,7 +39,7 @@ async def answer(
     if request.method == "HEAD":
         return await _head(store, download, headers)
     if redirect and (link := await _link(store, download, redirect)):
-        return web.Response(status=302, headers={"Location": link, "Cache-Control": "no-store"})
+        return web.Response(status=302, headers={"Location": link, "Cache-Control": "no-store", **_FOR_ALL_SITES})
     return await _stream(request, store, download, headers)
 
 
@@ -46,7 +48,7 @@ def _headers(download: Download) -> dict[str, str]:
         "Content-Type": harmless(download.content_type),
         "Content-Disposition": _disposition(download),
         "Content-Security-Policy": POLICY,
-        "Cross-Origin-Resource-Policy": "cross-origin",  # an <img> of another site: the address itself is the key
+        **_FOR_ALL_SITES,
         "Cache-Control": _CACHE[download.cache],
         "ETag": f'"{download.etag}"',
         "Accept-Ranges": "bytes",
@@ -76,7 +78,7 @@ async def _link(store: Store, download: Download, seconds: int) -> str | None:
 async def _stream(
     request: web.Request, store: Store, download: Download, headers: dict[str, str]
 ) -> web.StreamResponse:
-    part = wanted(request, download.size, download.etag)
+    part = wanted(request.headers, download.size, download.etag)
     if part is not None and not part:
         return web.Response(status=416, headers={"Content-Range": f"bytes */{download.size}"})
     response = web.StreamResponse(headers=headers)

@@ -1,9 +1,9 @@
 """The corner shop's neighbour, for the tests of files: what is handed in is kept in a dict, and handed out again."""
 
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,8 @@ from src.errors import Forbidden, StorageFull
 from src.schemas.common import View
 from src.storage.download import Download
 from src.storage.received import Receive, Received
+from src.storage.staging import Part as StagedPart
+from src.storage.staging import Staging
 from src.storage.store import ObjectMissing, Stored
 from src.viewer import Viewer
 
@@ -98,7 +100,7 @@ class Hatch:
         """Put something there; its path."""
         plain = Download("key", len(data), "image/webp", "사진.webp", True, uuid4().hex, "private")
         name = uuid4().hex
-        self.things[name] = replace(plain, key=name, **words)
+        self.things[name] = replace(plain, **{"key": name, **words})
         self.store.objects[name] = data
         return f"/api/v1/things/{name}"
 
@@ -158,50 +160,27 @@ class DictStore:
     async def close(self) -> None: ...
 
 
-class PlainPart:
-    """A part that is written at once."""
+class WatchedStaging(Staging):
+    """Where parcels wait. `begun`: how many parts there ever were. `room`: of the disk. `asked`: for how much of it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self._file = path, path.open("xb")
-        self.finished = False
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, reserve_bytes=0)
+        self.begun, self.room = 0, float("inf")
+        self.asked: list[int] = []
 
-    async def write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-
-    async def finish(self) -> None:
-        self._file.close()
-        self.finished = True
-
-    def remove(self) -> None:
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
-@dataclass
-class PlainStaging:
-    """Where parcels wait. `begun`: how many parts there ever were. `room`: of the disk."""
-
-    directory: Path
-    begun: int = 0
-    room: float = float("inf")
-    asked: list[int] = field(default_factory=list)
-
-    @asynccontextmanager
-    async def part(self) -> AsyncIterator[PlainPart]:
+    def part(self) -> AbstractAsyncContextManager[StagedPart]:
         self.begun += 1
-        part = PlainPart(self.directory / f"{uuid4().hex}.part")
-        try:
-            yield part
-        finally:
-            part.remove()
+        return super().part()
 
     def refuse_if_full(self, coming: int) -> None:
         self.asked.append(coming)
         if coming > self.room:
             raise StorageFull
+        super().refuse_if_full(coming)
 
-    def left(self) -> Sequence[Path]:
-        return list(self.directory.iterdir())
+    def left(self) -> list[Path]:
+        """What waits now."""
+        return sorted(self.directory.glob("*"))
 
 
 class PostOffice(CornerShop):
@@ -209,7 +188,7 @@ class PostOffice(CornerShop):
 
     counters: Counters
     hatch: Hatch
-    staging: PlainStaging
+    staging: WatchedStaging
 
     @property
     def accepted(self) -> list[tuple[str, bytes]]:
@@ -255,8 +234,7 @@ async def running(tmp_path: Path, **changes: Any) -> AsyncIterator[PostOffice]:
         **{"data_dir": tmp_path, "allowed_origins": [ORIGIN], "files": {"max_mib": MAX_BYTES / KIB / KIB}, **changes},
     )
     app, throttle = web.Application(), Counter()
-    counters, hatch, staging = Counters(), Hatch(), PlainStaging(tmp_path / "incoming")
-    staging.directory.mkdir()
+    counters, hatch, staging = Counters(), Hatch(), WatchedStaging(tmp_path / "incoming")
     install(app, settings)
     mount(app, [counters, hatch], authenticate=authenticate, throttle=throttle, settings=settings, staging=staging)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, lingering_time=2, shutdown_timeout=1)

@@ -162,6 +162,17 @@ class TestCors:
         assert {"Authorization", "Content-Type"} <= set(reply.headers["Access-Control-Allow-Headers"].split(", "))
         assert shop.shop.orders == []
 
+    async def test_a_page_may_send_what_resumable_uploads_need_and_read_what_they_answer(
+        self, shop: CornerShop
+    ) -> None:
+        asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+        allowed = (await shop.ask("OPTIONS", "/api/v1/orders", headers=asked)).headers
+        sent = {"Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Defer-Length"}
+        assert sent <= set(allowed["Access-Control-Allow-Headers"].split(", "))
+        reply = await shop.ask("GET", "/api/v1/visits", headers={"Origin": ORIGIN})
+        read = {"Location", "Upload-Offset", "Upload-Length", "Tus-Resumable", "Tus-Version", "Tus-Extension"}
+        assert read | {"Tus-Max-Size"} <= set(reply.headers["Access-Control-Expose-Headers"].split(", "))
+
 
 class TestForgery:
     @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])

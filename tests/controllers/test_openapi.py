@@ -11,6 +11,7 @@ from src.controllers.api import PREFIX, Route, routes_of
 from src.controllers.openapi import openapi_document
 
 from .corner_shop import Shop, Street
+from .post_office import Counters, Hatch
 
 Json = dict[str, Any]
 
@@ -25,6 +26,11 @@ def shop_document() -> Json:
     return openapi_document([Shop, Street])
 
 
+@pytest.fixture(scope="module")
+def office_document() -> Json:
+    return openapi_document([Counters, Hatch])
+
+
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -35,8 +41,8 @@ def all_routes() -> list[Route]:
     return [route for controller in app.CONTROLLERS for route in routes_of(controller)]
 
 
-def test_it_is_valid_openapi_3_1(document: Json, shop_document: Json) -> None:
-    for each in (document, shop_document):
+def test_it_is_valid_openapi_3_1(document: Json, shop_document: Json, office_document: Json) -> None:
+    for each in (document, shop_document, office_document):
         assert each["openapi"].startswith("3.1")
         assert [str(error) for error in OpenAPIV31SpecValidator(each).iter_errors()] == []
 
@@ -105,3 +111,36 @@ def test_generic_pages_have_names_that_read(document: Json) -> None:
     names = document["components"]["schemas"]
     assert "FriendPage" in names
     assert not [name for name in names if name.endswith("_")]
+
+
+def test_a_form_is_described_field_by_field(office_document: Json) -> None:
+    def form(path: str, method: str) -> Json:
+        body = office_document["paths"][path][method]["requestBody"]
+        assert (body["required"], list(body["content"])) == (True, ["multipart/form-data"])
+        schema: Json = body["content"]["multipart/form-data"]["schema"]
+        assert (schema["type"], schema["additionalProperties"]) == ("object", False)
+        return schema
+
+    binary = {"type": "string", "format": "binary"}
+    parcels = form("/api/v1/parcels", "post")
+    assert parcels["properties"] == {"files": {"type": "array", "items": binary, "minItems": 1, "maxItems": 3}}
+    assert parcels["required"] == ["files"]
+    assert form("/api/v1/portrait", "put")["properties"] == {"profile": binary}
+    book = form("/api/v1/books", "post")
+    assert list(book["properties"]) == ["cover", "pages"]
+    assert (book["minProperties"], "required" in book) == (1, False)
+
+
+def test_the_refusals_of_a_form_are_listed(office_document: Json) -> None:
+    responses = office_document["paths"]["/api/v1/parcels"]["post"]["responses"]
+    assert {"201", "400", "401", "413", "415", "422", "429", "507"} <= set(responses)
+    assert responses["507"] == {"$ref": "#/components/responses/storage_full"}
+
+
+def test_bytes_that_go_out_are_described_with_every_way_to_get_them(office_document: Json) -> None:
+    responses = office_document["paths"]["/api/v1/things/{name}"]["get"]["responses"]
+    binary = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+    assert responses["200"]["content"] == responses["206"]["content"] == binary
+    assert "Content-Range" in responses["206"]["headers"]
+    for status in ("302", "304", "416"):
+        assert "content" not in responses[status]

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import random
 import re
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,11 +21,12 @@ from src.controllers.dispositions import Disposition, parsed, written
 from src.controllers.forms import Form
 from src.controllers.serving import mount
 from src.controllers.uploads import array, fields, limits_of, single
+from src.errors import ChattyError
 from src.file_settings import FileSettings
 from src.schemas.common import Request
 
 from .corner_shop import Receipt, Reply
-from .post_office import BOUNDARY, KIB, MAX_BYTES, PostOffice, body, headers, part, request
+from .post_office import BOUNDARY, KIB, MAX_BYTES, PostOffice, WatchedStaging, body, headers, part, request
 
 PARCELS = "/api/v1/parcels"
 PORTRAIT = "/api/v1/portrait"
@@ -81,8 +84,6 @@ class TestDeclaring:
             limits_of(single("cover", limit="banned_types"), FileSettings())
 
     def test_a_service_without_a_staging_area_takes_no_files(self, office: PostOffice) -> None:
-        from aiohttp import web
-
         with pytest.raises(TypeError, match="nowhere to put"):
             mount(web.Application(), [office.counters], authenticate=None, throttle=None, settings=None)  # type: ignore[arg-type]
 
@@ -550,11 +551,7 @@ class Driven:
 
 def read(tmp_path: Path, pieces: list[bytes]) -> list[tuple[str, bytes]] | str:
     """What a form of these pieces holds, or why it is refused. Nothing else may happen."""
-    from src.errors import ChattyError
-
-    from .post_office import PlainStaging
-
-    staging = PlainStaging(tmp_path)
+    staging = WatchedStaging(tmp_path)
 
     async def run() -> list[tuple[str, bytes]] | str:
         form = Form(Driven(pieces), limits_of(array("files", 3, limit=1000), FileSettings()), staging)  # type: ignore[arg-type]
@@ -600,8 +597,6 @@ class TestProperties:
         read(tmp_path, [bytes(whole[:cut]), bytes(whole[cut:])])
 
     async def test_damage_over_the_wire_is_never_our_fault(self, office: PostOffice) -> None:
-        import random
-
         chance = random.Random(5)
         for _ in range(200):
             whole = bytearray(body(part(), part(name="사진.png", data=b"\r\n--" * 20)))
