@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .cast import Cast, Person, draft
+from .cast import Attachment, Cast, Person, draft
+from .pictures import picture
 from .replica import Replica
 
 Body = dict[str, Any]
+
+FILES = Attachment("letter.txt", b"Dear all"), Attachment("photo.png", picture("PNG"))
 
 
 @dataclass
@@ -150,6 +153,29 @@ async def a_message_brings_a_room_back_that_was_left(world: World) -> None:
 @mutation(SEND)
 async def who_left_a_direct_room_writes_into_it(world: World) -> None:
     await world.say("gildong", "left", "here I am")
+
+
+@mutation(SEND)
+async def a_message_shows_files(world: World) -> None:
+    await world.gildong.send(world.rooms["group"], *FILES, text="look", reply_to=world.lines["old"]["id"])
+
+
+@mutation(SEND)
+async def the_first_message_of_a_direct_room_shows_a_file(world: World) -> None:
+    await world.anna.send(world.rooms["silent"], FILES[0])
+
+
+@mutation("PATCH /rooms/{room_id}")
+async def a_message_with_files_is_pinned(world: World) -> None:
+    shown = await world.anna.send(world.rooms["group"], *FILES)
+    await world.patch("anna", "", {"notice_id": shown["id"]})
+
+
+@mutation("DELETE /messages/{message_id}")
+async def a_message_with_files_is_reacted_to_and_deleted(world: World) -> None:
+    shown = await world.boris.send(world.rooms["group"], *FILES)
+    await world.nina.put(f"/messages/{shown['id']}/reactions/👍", expect=200)
+    await world.boris.delete(f"/messages/{shown['id']}", expect=200)
 
 
 @mutation("POST /rooms")
@@ -399,6 +425,7 @@ CHANGES_NO_ROOM = {
     ("DELETE", "/friends/requests/{user_id}"), ("PATCH", "/friends/{user_id}"), ("DELETE", "/friends/{user_id}"),
     ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
     ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
+    ("POST", "/rooms/{room_id}/files"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
 }  # fmt: skip
 """Of the registries: what concerns people alone, and what is not kept. Profiles follow `user_changed`."""

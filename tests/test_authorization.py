@@ -131,6 +131,8 @@ SIGNED_IN = {
     ("DELETE", "/messages/{message_id}/reactions/{emoji}"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/messages/{message_id}/reactions"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/messages/{message_id}/receipts"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("GET", "/rooms/{room_id}/files"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("POST", "/rooms/{room_id}/files"): Expected(owner=400, friend=400, blocked=404, stranger=404),
     ("GET", "/search/messages"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/read"): Expected(
         owner=200, friend=200, blocked=404, stranger=404, body=lambda _: {"seq": 1}
@@ -149,6 +151,8 @@ OPEN = {
     ("GET", "/auth/oauth/{provider}"): 404,
     ("GET", "/auth/oauth/{provider}/callback"): 404,
     ("POST", "/auth/exchange"): 422,
+    ("GET", "/files/{file_id}"): 401,
+    ("GET", "/files/{file_id}/thumbnail"): 401,
     ("GET", "/auth/oauth/kakao/unlinked"): 401,
     ("POST", "/auth/oauth/kakao/unlinked"): 401,
 }
@@ -236,7 +240,8 @@ async def test_each_role_gets_what_it_may(stage: Stage, key: tuple[str, str]) ->
 
 @pytest.mark.parametrize("key", OPEN, ids=" ".join)
 async def test_public_routes_answer_anybody(cast: Cast, key: tuple[str, str]) -> None:
-    answer = await cast.anonymous.raw(key[0], key[1], {} if key[0] == "POST" else None)
+    path = key[1].replace("{file_id}", str(uuid4()))
+    answer = await cast.anonymous.raw(key[0], path, {} if key[0] == "POST" else None)
     assert answer.status == OPEN[key], answer.json
 
 
