@@ -51,21 +51,28 @@ class Served:
 
 
 @contextlib.contextmanager
-def service(database: str) -> Iterator[Served]:
-    """The service of this checkout on `sqlite` or `postgres`."""
+def service(database: str, **settings: object) -> Iterator[Served]:
+    """The service of this checkout on `sqlite` or `postgres`; `settings` without their `CHATTY_`."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(postgres()) if database == "postgres" else ""
-        yield stack.enter_context(serving([sys.executable, "-m", "src"], directory, url))
+        yield stack.enter_context(serving([sys.executable, "-m", "src"], directory, url, **settings))
 
 
 @contextlib.contextmanager
-def serving(command: list[str], data: Path, database_url: str = "") -> Iterator[Served]:
+def serving(command: list[str], data: Path, database_url: str = "", **more: object) -> Iterator[Served]:
     """`command` (the `chatty` command) migrated and serving on the other core than ours, with no rate limits."""
     os.sched_setaffinity(0, {CLIENT_CORE})
     port = _free_port()
-    settings = {"PORT": port, "DATA_DIR": data, "RATE_LIMITS": "off", "LOG_LEVEL": "warning", "BCRYPT_ROUNDS": 4}
+    settings: dict[str, object] = {
+        "PORT": port,
+        "DATA_DIR": data,
+        "RATE_LIMITS": "off",
+        "LOG_LEVEL": "warning",
+        "BCRYPT_ROUNDS": 4,
+    }
     settings["ACCESS_TOKEN_SECONDS"] = 86_400  # filling a database takes its time
+    settings |= {"STORAGE_URL": data / "uploads", **more}
     environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in settings.items()}
     environment |= {"CHATTY_DATABASE_URL": database_url}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -10,7 +10,8 @@ import pytest
 
 from src import app
 from src.controllers.api import routes_of
-from tests.cast import Cast, Service, draft
+from tests.cast import Attachment, Cast, Service, draft
+from tests.pictures import picture
 
 HERE = Path(__file__).parent
 EXAMPLES = 50
@@ -26,6 +27,7 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
     await hong.post("/friends/requests", {"user_id": anna.id})
     room = await anna.post("/rooms", {"kind": "direct", "user_id": boris.id})
     sent = [await person.post(f"/rooms/{room['id']}/messages", draft()) for person in (anna, boris)]
+    shown = await anna.send(room["id"], Attachment("letter.txt", b"Dear Boris"), Attachment("a.png", picture("PNG")))
     return os.environ | {
         "SCHEMATHESIS_HOOKS": "tests.controllers.schemathesis_hooks",
         "CHATTY_TEST_URL": service.url,
@@ -33,6 +35,7 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
         "CHATTY_TEST_PASSWORD": anna.password,
         "CHATTY_TEST_USERS": ",".join(person.id for person in (boris, mallory, hong)),
         "CHATTY_TEST_ROOM": room["id"],
+        "CHATTY_TEST_FILES": ",".join(file["id"] for file in shown["files"]),
         "CHATTY_TEST_MESSAGES": ",".join(each["message"]["id"] for each in sent),
     }
 
