@@ -45,9 +45,21 @@ async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]
         if not piece:
             return
         received += len(piece)
-        yield piece
+        async with _turns():
+            yield piece
+        await asyncio.sleep(0)
         if received > most:
             raise TooLarge
+
+
+_TURNS: dict = {}
+
+
+def _turns() -> asyncio.Lock:
+    loop = asyncio.get_running_loop()
+    if loop not in _TURNS:
+        _TURNS[loop] = asyncio.Lock()
+    return _TURNS[loop]
 
 
 async def _say_continue(request: web.Request) -> None:

@@ -4,6 +4,7 @@ Publishing is the line after COMMIT: on a rollback nothing is announced, and a f
 never a message.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -23,6 +24,9 @@ from .transactions import Publish, Transaction
 from .uninterrupted import uninterrupted
 
 __all__ = ["Database", "Publish", "Transaction"]
+
+PATIENT = 4
+"""So many of PostgreSQL's connections are left to transactions that may wait; SQLite has one writer for all."""
 
 
 class Database:
@@ -47,8 +51,15 @@ class Database:
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._single = postgres.Reader(self._writer)
             self.sends = postgres_sends.lanes(url, publish)
+        self._patience = asyncio.Semaphore(1 if self.is_sqlite else PATIENT)
         self._prepared: dict[Select[Any], Prepared] = {}
         self._direct = Repositories(cast(AsyncConnection, DirectReads(self._single)))  # as much of one as is needed
+
+    @contextlib.asynccontextmanager
+    async def patient_transaction(self) -> AsyncIterator[Transaction]:
+        """`transaction` for what may wait for others' messages: few of these stand in line for the database at once."""
+        async with self._patience, self.transaction() as transaction:
+            yield transaction
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -44,7 +44,7 @@ class Files:
         """The same with what has been received. Whether I may is asked again: it took its time."""
         async with self._incoming.prepared(received) as prepared:
             objects = {key: path for each in prepared for key, path in each.objects.items()}
-            async with self._keeping.stored(objects) as kept, self._database.transaction() as tx:
+            async with self._keeping.stored(objects) as kept, self._database.patient_transaction() as tx:
                 if await tx.users.lock(user_id) is None:
                     raise Unauthorized
                 await refuse_unless_writable(tx, user_id, room_id)

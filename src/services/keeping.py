@@ -52,7 +52,7 @@ class Keeping:
         Raises StorageFull, and Unavailable when the storage does not take them.
         """
         at = now()
-        async with self._database.transaction() as tx:
+        async with self._database.patient_transaction() as tx:
             removal_id = await remove_unless_kept(tx, [*objects], at, at + TO_BE_CLAIMED_WITHIN)
         try:
             await self._put(objects)
@@ -72,6 +72,6 @@ class Keeping:
     async def _take_back(self, removal_id: UUID) -> None:
         """Now rather than later; where that fails, later. What was claimed and committed stays: its row is gone."""
         with contextlib.suppress(Exception):
-            async with self._database.transaction() as tx:
+            async with self._database.patient_transaction() as tx:
                 await tx.outbox.hasten(removal_id, now())
             self._wake()
