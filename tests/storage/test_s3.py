@@ -19,6 +19,7 @@ from src.storage import s3
 from src.storage.s3 import S3Store
 from src.storage.storages import store_for
 from src.storage.store import ObjectMissing
+from src.storage_url import s3_address
 
 from .. import s3 as moto
 from .conftest import MakeFile, noise
@@ -167,6 +168,18 @@ class TestAFailure:
             await putting
         with pytest.raises(ObjectMissing):
             await store.size(KEY.replace("a", "b"))
+
+
+async def test_whoever_reads_slowly_is_waited_for(url: str, make_file: MakeFile) -> None:
+    address = s3_address(url)
+    store = S3Store(s3._bucket(address, 1), s3._bucket(address, 20), s3.Secrets.of(address))
+    await store.put(KEY, make_file(noise(12_000_000)))
+    pieces = []
+    async for piece in store.read(KEY):
+        pieces.append(piece)
+        if len(pieces) in (1, 20):
+            await asyncio.sleep(1.5)
+    assert b"".join(pieces) == noise(12_000_000)
 
 
 async def test_settings_of_an_object_are_not_shown(store: S3Store) -> None:

@@ -175,7 +175,7 @@ class TestAPart:
             target.symlink_to(outside)
         else:
             target.write_bytes(b"precious")
-        monkeypatch.setattr(module.secrets, "token_hex", lambda size: "a" * 2 * size)
+        monkeypatch.setattr(locks.secrets, "token_hex", lambda size: "a" * 2 * size)
         with pytest.raises(FileExistsError):
             async with staging.part() as part:
                 await part.write(b"x")
@@ -238,14 +238,14 @@ class TestACancellation:
 
     async def test_while_it_is_opened_leaves_nothing(self, staging: Staging, monkeypatch) -> None:
         under_way, go_on = threading.Event(), threading.Event()
-        take = module.lock
+        take = locks.lock
 
         def slowly(descriptor: int) -> bool | None:
             under_way.set()
             go_on.wait(5)
             return take(descriptor)
 
-        monkeypatch.setattr(module, "lock", slowly)
+        monkeypatch.setattr(locks, "lock", slowly)
 
         async def upload() -> None:
             async with staging.part():
@@ -311,7 +311,7 @@ class TestASweep:
 
     async def test_does_not_take_a_newborn_part_from_its_writer(self, staging: Staging, monkeypatch) -> None:
         """It comes in between the making of the file and its lock: the writer takes another."""
-        take = module.lock
+        take = locks.lock
         swept = []
 
         def late(descriptor: int) -> bool | None:
@@ -320,7 +320,7 @@ class TestASweep:
                 swept.append(staging._sweep())
             return take(descriptor)
 
-        monkeypatch.setattr(module, "lock", late)
+        monkeypatch.setattr(locks, "lock", late)
         async with staging.part() as part:
             await part.write(b"x")
             await part.finish()
