@@ -105,11 +105,12 @@ class TestALink:
         link = await store.link(KEY, asked, content_type="text/plain", disposition="inline")
         assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [given]
 
-    async def test_is_not_made_with_credentials_that_are_not_ours(self, url: str, monkeypatch) -> None:
+    @pytest.mark.parametrize("known", [("", ""), ("another", "secret")])
+    async def test_is_not_made_with_credentials_that_are_not_ours(self, url: str, monkeypatch, known) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-here")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "also")
         store = store_for(url.replace(f"{moto.ENCODED}@", ""))
-        store._secrets = s3.Secrets("", "")
+        store._secrets = s3.Secrets(*known)
         assert await store.link(KEY, 60, content_type="text/plain", disposition="inline") is None
 
 

@@ -47,12 +47,13 @@ import asyncio, resource, sys
 from pathlib import Path
 from src.errors import StorageFull
 from src.storage.staging import Staging
-resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+limit, chunk = int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 async def main():
     try:
         async with Staging(Path(sys.argv[1]), 0).part() as part:
             for _ in range(100):
-                await part.write(bytes(65536))
+                await part.write(bytes(chunk))
             await part.finish()
     except StorageFull:
         print("refused at", part.size)
@@ -390,11 +391,13 @@ class TestAFullDisk:
                 await part.finish()
         assert parts(staging) == []
 
-    def test_answers_a_write_that_the_system_refuses(self, staging: Staging) -> None:
+    @pytest.mark.parametrize(("limit", "chunk"), [(3_000_000, 65536), (1000, 20)])
+    def test_answers_a_write_that_the_system_refuses(self, staging: Staging, limit: int, chunk: int) -> None:
         command = [sys.executable, "-W", "error", "-c", WRITE_BEYOND_A_LIMIT, str(staging.directory)]
+        command += [str(limit), str(chunk)]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert ended.stderr == ""
-        assert 3_000_000 <= int(ended.stdout.removeprefix("refused at ")) <= 3_000_000 + 2 * BLOCK
+        assert limit <= int(ended.stdout.removeprefix("refused at ")) <= limit + 2 * BLOCK
         assert parts(staging) == []
 
 
