@@ -245,16 +245,16 @@ class TestAMessage:
             def address(self, link: Link) -> str:
                 return f"{self}{link}"
 
-        at_home, abroad = Reads("http://home"), Reads('http://abroad?"')
+        here, abroad = Reads("http://here"), Reads('http://abroad?"')
         pictured = User(id=new_id(), nickname="Anna", intro="", avatar_url=Link("/avatars/1"))
         for line in (line_with(file_view(), file_view(), sender=pictured), line_with(file_view())):
             for view in (line, Sent(message=line, replayed=False), Changed(message=line)):
-                for reader in (at_home, None, abroad, at_home):
+                for reader in (here, None, abroad, here):
                     assert view.encoded(reader) == view.model_dump_json(context=reader).encode()
         line = line_with(sender=pictured)
         assert b'"/avatars/1"' in line.encoded(), "what has no address yet is not kept"
-        assert b'"http://home/avatars/1"' in line.encoded(at_home)
-        assert line.encoded(at_home) is line.encoded(at_home), "a picture is everybody's"
+        assert b'"http://here/avatars/1"' in line.encoded(here)
+        assert line.encoded(here) is line.encoded(here), "a picture is everybody's"
 
 
 class TestAudiences:

@@ -25,7 +25,7 @@ from ..events import (
     UnreadChanged,
     UserChanged,
 )
-from ..realtime.connections import Connections, Letter
+from ..realtime.connections import Connections, FormLetter, Letter
 from ..realtime.packets import event_frame
 from ..schemas.common import View
 from ..schemas.messages import Message
@@ -166,7 +166,7 @@ class Broadcast:
         letters = [self._letter(outgoing, event) for event in events]
         self._connections.send(events[0].audience, outgoing.namespace, letters)
 
-    def _letter(self, outgoing: Outgoing, event: Any) -> Letter:
+    def _letter(self, outgoing: Outgoing, event: Any) -> Letter | FormLetter:
         template = self._links.to_each()
         json = outgoing.payload(event).encoded(template)
         framed = partial(event_frame, outgoing.namespace, outgoing.name)
@@ -174,4 +174,4 @@ class Broadcast:
         if not template.personal:
             return Letter(framed(json), origin)
         fill = template.filled(json)
-        return Letter(lambda user_id: framed(fill(user_id)), origin)
+        return FormLetter(lambda user_id: framed(fill(user_id)), origin)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -133,37 +133,25 @@ class Connection:
 
 
 class Letter(NamedTuple):
-    """A frame for many, alike for all or made for each. `origin`: a connection that has the acknowledgement instead."""
+    """A frame for many. `origin`: the connection that does not get it, because it has the acknowledgement."""
 
-    frame: Frame | Callable[[UUID], Frame]
+    frame: Frame
     origin: str | None = None
 
-    def to(self, user_id: UUID) -> Frame:
+    def to(self, user_id: UUID) -> "Letter":
         """What this person gets."""
-        return self.frame if isinstance(self.frame, Frame) else self.frame(user_id)
+        return self
 
 
-class _Post:
-    """Letters that go out together, in their order, as `frames`: what these are for everybody or for one person."""
+class FormLetter(NamedTuple):
+    """The same, where everybody gets a frame of their own, which `write` makes."""
 
-    def __init__(self, letters: Sequence[Letter], frames: Sequence[Frame], origins: Set[str | None]) -> None:
-        self._letters = letters
-        self._frames = frames
-        self._origins = origins
-        self._everything = _joined(frames)
+    write: Callable[[UUID], Frame]
+    origin: str | None = None
 
-    def hand_to(self, connection: Connection, namespace: str) -> None:
-        """Send all but what `connection` is the origin of."""
-        if connection.id not in self._origins:
-            connection.deliver(namespace, self._everything)
-            return
-        both = zip(self._letters, self._frames, strict=True)
-        if rest := [frame for letter, frame in both if letter.origin != connection.id]:
-            connection.deliver(namespace, _joined(rest))
-
-
-def _joined(frames: Sequence[Frame]) -> Frame:
-    return frames[0] if len(frames) == 1 else Joined(frames)
+    def to(self, user_id: UUID) -> Letter:
+        """What this person gets."""
+        return Letter(self.write(user_id), self.origin)
 
 
 class Connections:
@@ -188,20 +176,19 @@ class Connections:
         """Sessions that have a connection here; ask the database now and then which of them still live."""
         return frozenset(self._of_session)
 
-    def send(self, user_ids: Iterable[UUID], namespace: str, letters: Sequence[Letter]) -> None:
+    def send(self, user_ids: Iterable[UUID], namespace: str, letters: Sequence[Letter | FormLetter]) -> None:
         """Send frames, in their order, to every connection of these people that has `namespace` open.
 
         What goes to everybody is joined once, so that many frames cost each client one write. What each person gets
-        in their own way is made once for all their connections, and for nobody who has none.
+        for themselves is made once for all their connections, and for nobody who has none.
         """
-        alike = [letter.frame for letter in letters if isinstance(letter.frame, Frame)]
-        origins = {letter.origin for letter in letters}
-        for_all = _Post(letters, alike, origins) if len(alike) == len(letters) else None
+        alike = [letter for letter in letters if isinstance(letter, Letter)]
+        if len(alike) == len(letters):
+            _deliver(alike, namespace, (each for user_id in user_ids for each in self._of_user.get(user_id, ())))
+            return
         for user_id in user_ids:
             if here := self._of_user.get(user_id):
-                post = for_all or _Post(letters, [letter.to(user_id) for letter in letters], origins)
-                for connection in here:
-                    post.hand_to(connection, namespace)
+                _deliver([letter.to(user_id) for letter in letters], namespace, here)
 
     def close_session(self, session_id: UUID) -> None:
         """The session has ended: so do its connections, also one that is just being admitted."""
@@ -239,3 +226,13 @@ class Connections:
             self._ended.popitem(last=False)
         self._ended[session_id] = now
         self._ended.move_to_end(session_id)
+
+
+def _deliver(letters: Sequence[Letter], namespace: str, connections: Iterable[Connection]) -> None:
+    everything = letters[0].frame if len(letters) == 1 else Joined([letter.frame for letter in letters])
+    origins = {letter.origin for letter in letters}
+    for connection in connections:
+        if connection.id not in origins:
+            connection.deliver(namespace, everything)
+        elif rest := [letter.frame for letter in letters if letter.origin != connection.id]:
+            connection.deliver(namespace, Joined(rest))
