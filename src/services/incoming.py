@@ -1,4 +1,4 @@
-"""What was received, made into what is kept: documents as they came, pictures written anew (docs/decisions/0013)."""
+"""What was received, made into what is kept: documents as they came, pictures written anew (docs/decisions/0013-images.md)."""
 
 import asyncio
 import contextlib
