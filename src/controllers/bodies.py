@@ -12,6 +12,9 @@ from ..errors import Malformed, TooLarge
 GRACE_SECONDS = 10.0
 BYTES_PER_SECOND = 32 * 1024
 SILENCE_SECONDS = 30.0
+TURN = web.AppKey("turn", asyncio.Lock)
+"""Whose piece is being worked on: one at a time, so that between any two of them everybody else is served."""
+
 _BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSError)
 
 
@@ -45,21 +48,11 @@ async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]
         if not piece:
             return
         received += len(piece)
-        async with _turns():
+        async with request.app[TURN]:
             yield piece
         await asyncio.sleep(0)
         if received > most:
             raise TooLarge
-
-
-_TURNS: dict = {}
-
-
-def _turns() -> asyncio.Lock:
-    loop = asyncio.get_running_loop()
-    if loop not in _TURNS:
-        _TURNS[loop] = asyncio.Lock()
-    return _TURNS[loop]
 
 
 async def _say_continue(request: web.Request) -> None:

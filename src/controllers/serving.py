@@ -1,5 +1,6 @@
 """Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
@@ -12,7 +13,7 @@ from ..errors import Unexpected
 from ..schemas.links import Reader
 from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
-from .bodies import await_reader
+from .bodies import TURN, await_reader
 from .client import client_of
 from .edge import invalid
 from .forms import Form
@@ -48,6 +49,7 @@ def mount(  # noqa: PLR0913 - what stands around every route, each given by name
     addresses in what is answered. `staging` is where files wait; only routes with an upload need it. Raises TypeError
     for a route that cannot be served.
     """
+    app[TURN] = asyncio.Lock()
     around = _Around(authenticate, throttle, settings, links, staging)
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     patient: set[tuple[str, str]] = set()
