@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import aiofiles
 
-from .files import NO_FOLLOW, keep_private, make_directory, open_new, room_needed, sync_directory, to_the_end
+from .files import NO_FOLLOW, keep_private, make_directory, remove, room_needed, sync_directory, to_the_end
 from .keys import INCOMING, checked, checked_prefix, is_key
-from .locks import lock
+from .locks import open_part
 from .store import ObjectMissing, Stored
 
 PIECE = 256 * 1024
@@ -106,17 +105,15 @@ class DiskStore:
     def _copy(self, source: Path, target: Path) -> None:
         """Put what lies on another file system: whole or not at all, and a sweep finds what a crash leaves."""
         make_directory(self._root / INCOMING)
-        part = self._root / INCOMING / f"{secrets.token_hex(16)}.part"
-        with source.open("rb") as original, os.fdopen(open_new(part), "wb") as copy:
-            try:
-                lock(copy.fileno())
+        part, copy = open_part(self._root / INCOMING)
+        try:
+            with source.open("rb") as original:
                 shutil.copyfileobj(original, copy, 1024 * 1024)
-                copy.flush()
-                os.fsync(copy.fileno())
-                os.replace(part, target)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+            copy.flush()
+            os.fsync(copy.fileno())
+            os.replace(part, target)
+        finally:
+            remove(part, copy)
         source.unlink(missing_ok=True)
 
     def _size(self, key: str) -> int:

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import os
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,3 +76,12 @@ def open_new(path: Path) -> int:
 def keep_private(path: Path, descriptor: int) -> None:
     """Let this user alone read and write an open file, whatever the umask was when it was made."""
     os.chmod(descriptor if os.chmod in os.supports_fd else path, 0o600)
+
+
+def remove(path: Path, file: BufferedWriter) -> None:
+    """Take away a file, if it is still where it was, then close it and so let go of its lock."""
+    try:
+        path.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # what is still in the buffer of a file that is gone, on a disk that is full
+            file.close()

@@ -2,17 +2,35 @@
 
 import errno
 import os
+import secrets
 import time
+from io import BufferedWriter
+from pathlib import Path
+from typing import Final
+
+from .files import open_new, remove
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-OLD_SECONDS = 3600
+PART: Final = ".part"
+OLD_SECONDS: Final = 3600
 """After how long a part counts as left behind where nothing can be locked."""
 
 _NO_LOCKS = frozenset([errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+
+
+def open_part(directory: Path) -> tuple[Path, BufferedWriter]:
+    """A new file for this user alone, locked until it is closed, and its random name. Raises OSError."""
+    while True:
+        path = directory / f"{secrets.token_hex(16)}{PART}"
+        file = os.fdopen(open_new(path), "wb")
+        # A sweep may have come in between the two, taken it for one left behind, and removed it.
+        if lock(file.fileno()) is not False and os.fstat(file.fileno()).st_nlink:
+            return path, file
+        remove(path, file)
 
 
 def lock(descriptor: int) -> bool | None:

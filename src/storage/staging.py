@@ -2,24 +2,21 @@
 
 import asyncio
 import os
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from io import BufferedWriter
 from pathlib import Path
 
 from aiofiles.threadpool import wrap
 
 from ..errors import StorageFull
-from .files import NO_FOLLOW, make_directory, open_new, room_needed, to_the_end
-from .locks import is_left_behind, lock
+from .files import NO_FOLLOW, make_directory, remove, room_needed, to_the_end
+from .locks import PART, is_left_behind, open_part
 
 BLOCK = 1024 * 1024
 """What is written at once: a visit to the thread pool costs as much as many small chunks."""
 ASK_EVERY = 8 * BLOCK
-
-_PART = ".part"
 
 
 class Part:
@@ -82,7 +79,7 @@ class Staging:
         try:
             yield Part(path, file, self.refuse_if_full)
         finally:
-            await to_the_end(asyncio.to_thread(_remove, path, file))
+            await to_the_end(asyncio.to_thread(remove, path, file))
 
     def refuse_if_full(self, coming: int) -> None:
         """Raises StorageFull if with `coming` bytes more the disk had less free than must stay free."""
@@ -101,16 +98,10 @@ class Staging:
     def _open(self) -> tuple[Path, BufferedWriter]:
         self._prepare()
         with room_needed():
-            while True:
-                path = self.directory / f"{secrets.token_hex(16)}{_PART}"
-                file = os.fdopen(open_new(path), "wb")
-                # A sweep may have come in between the two, taken it for one left behind, and removed it.
-                if lock(file.fileno()) is not False and os.fstat(file.fileno()).st_nlink:
-                    return path, file
-                _remove(path, file)
+            return open_part(self.directory)
 
     def _sweep(self) -> int:
-        return sum(_remove_if_left_behind(path) for path in self.directory.glob(f"*{_PART}"))
+        return sum(_remove_if_left_behind(path) for path in self.directory.glob(f"*{PART}"))
 
 
 def _remove_if_left_behind(path: Path) -> bool:
@@ -128,15 +119,6 @@ def _remove_if_left_behind(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _remove(path: Path, file: BufferedWriter) -> None:
-    """Take away what is left of a part, then let go of its lock."""
-    try:
-        path.unlink(missing_ok=True)
-    finally:
-        with suppress(OSError):  # what is still in the buffer of a file that is gone, on a disk that is full
-            file.close()
-
-
 def _remove_opened(opening: "asyncio.Future[tuple[Path, BufferedWriter]]") -> None:
     if not opening.cancelled() and not opening.exception():
-        _remove(*opening.result())
+        remove(*opening.result())

@@ -19,6 +19,7 @@ from src.storage import s3
 from src.storage.s3 import S3Store
 from src.storage.storages import store_for
 from src.storage.store import ObjectMissing
+from src.storage_url import s3_address
 
 from .. import s3 as moto
 from .conftest import MakeFile, noise
@@ -104,11 +105,12 @@ class TestALink:
         link = await store.link(KEY, asked, content_type="text/plain", disposition="inline")
         assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [given]
 
-    async def test_is_not_made_with_credentials_that_are_not_ours(self, url: str, monkeypatch) -> None:
+    @pytest.mark.parametrize("known", [("", ""), ("another", "secret")])
+    async def test_is_not_made_with_credentials_that_are_not_ours(self, url: str, monkeypatch, known) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-here")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "also")
         store = store_for(url.replace(f"{moto.ENCODED}@", ""))
-        store._secrets = s3.Secrets("", "")
+        store._secrets = s3.Secrets(*known)
         assert await store.link(KEY, 60, content_type="text/plain", disposition="inline") is None
 
 
@@ -167,6 +169,18 @@ class TestAFailure:
             await putting
         with pytest.raises(ObjectMissing):
             await store.size(KEY.replace("a", "b"))
+
+
+async def test_whoever_reads_slowly_is_waited_for(url: str, make_file: MakeFile) -> None:
+    address = s3_address(url)
+    store = S3Store(s3._bucket(address, 1), s3._bucket(address, 20), s3.Secrets.of(address))
+    await store.put(KEY, make_file(noise(12_000_000)))
+    pieces = []
+    async for piece in store.read(KEY):
+        pieces.append(piece)
+        if len(pieces) in (1, 20):
+            await asyncio.sleep(1.5)
+    assert b"".join(pieces) == noise(12_000_000)
 
 
 async def test_settings_of_an_object_are_not_shown(store: S3Store) -> None:

@@ -47,12 +47,13 @@ import asyncio, resource, sys
 from pathlib import Path
 from src.errors import StorageFull
 from src.storage.staging import Staging
-resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+limit, chunk = int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 async def main():
     try:
         async with Staging(Path(sys.argv[1]), 0).part() as part:
             for _ in range(100):
-                await part.write(bytes(65536))
+                await part.write(bytes(chunk))
             await part.finish()
     except StorageFull:
         print("refused at", part.size)
@@ -175,7 +176,7 @@ class TestAPart:
             target.symlink_to(outside)
         else:
             target.write_bytes(b"precious")
-        monkeypatch.setattr(module.secrets, "token_hex", lambda size: "a" * 2 * size)
+        monkeypatch.setattr(locks.secrets, "token_hex", lambda size: "a" * 2 * size)
         with pytest.raises(FileExistsError):
             async with staging.part() as part:
                 await part.write(b"x")
@@ -238,14 +239,14 @@ class TestACancellation:
 
     async def test_while_it_is_opened_leaves_nothing(self, staging: Staging, monkeypatch) -> None:
         under_way, go_on = threading.Event(), threading.Event()
-        take = module.lock
+        take = locks.lock
 
         def slowly(descriptor: int) -> bool | None:
             under_way.set()
             go_on.wait(5)
             return take(descriptor)
 
-        monkeypatch.setattr(module, "lock", slowly)
+        monkeypatch.setattr(locks, "lock", slowly)
 
         async def upload() -> None:
             async with staging.part():
@@ -311,7 +312,7 @@ class TestASweep:
 
     async def test_does_not_take_a_newborn_part_from_its_writer(self, staging: Staging, monkeypatch) -> None:
         """It comes in between the making of the file and its lock: the writer takes another."""
-        take = module.lock
+        take = locks.lock
         swept = []
 
         def late(descriptor: int) -> bool | None:
@@ -320,7 +321,7 @@ class TestASweep:
                 swept.append(staging._sweep())
             return take(descriptor)
 
-        monkeypatch.setattr(module, "lock", late)
+        monkeypatch.setattr(locks, "lock", late)
         async with staging.part() as part:
             await part.write(b"x")
             await part.finish()
@@ -390,11 +391,13 @@ class TestAFullDisk:
                 await part.finish()
         assert parts(staging) == []
 
-    def test_answers_a_write_that_the_system_refuses(self, staging: Staging) -> None:
+    @pytest.mark.parametrize(("limit", "chunk"), [(3_000_000, 65536), (1000, 20)])
+    def test_answers_a_write_that_the_system_refuses(self, staging: Staging, limit: int, chunk: int) -> None:
         command = [sys.executable, "-W", "error", "-c", WRITE_BEYOND_A_LIMIT, str(staging.directory)]
+        command += [str(limit), str(chunk)]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert ended.stderr == ""
-        assert 3_000_000 <= int(ended.stdout.removeprefix("refused at ")) <= 3_000_000 + 2 * BLOCK
+        assert limit <= int(ended.stdout.removeprefix("refused at ")) <= limit + 2 * BLOCK
         assert parts(staging) == []
 
 
