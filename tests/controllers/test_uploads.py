@@ -300,8 +300,6 @@ class TestDamage:
             "multipart/form-data",
             "multipart/form-data; boundary=",
             'multipart/form-data; boundary=""',
-            "multipart/form-data; boundary=" + "x" * 71,
-            'multipart/form-data; boundary="ends in a blank "',
             'multipart/form-data; boundary="\xff"',
             "multipart/form-data; boundary=a b",
             "multipart/form-data; boundary=another",
@@ -309,6 +307,11 @@ class TestDamage:
     )
     async def test_a_boundary_that_is_none(self, office: PostOffice, content_type: str) -> None:
         await self.damaged(office, body(part()), content_type)
+
+    @pytest.mark.parametrize("boundary", ["x" * 71, "ends in a blank ", "a*b", "a@b"])
+    async def test_a_boundary_that_no_form_may_have(self, office: PostOffice, boundary: str) -> None:
+        whole = body(part(), boundary=boundary)
+        await self.damaged(office, whole, f'multipart/form-data; boundary="{boundary}"')
 
     async def test_a_boundary_may_have_seventy_characters(self, office: PostOffice) -> None:
         longest = "x" * 69 + "'"
