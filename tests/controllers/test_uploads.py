@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from src.controllers import bodies
 from src.controllers.api import PUBLIC, post
+from src.controllers.bodies import TURN
 from src.controllers.dispositions import Disposition, parsed, written
 from src.controllers.forms import Form
 from src.controllers.serving import mount
@@ -85,7 +86,7 @@ class TestDeclaring:
 
     def test_a_service_without_a_staging_area_takes_no_files(self, office: PostOffice) -> None:
         with pytest.raises(TypeError, match="nowhere to put"):
-            mount(web.Application(), [office.counters], authenticate=None, throttle=None, settings=None)  # type: ignore[arg-type]
+            mount(web.Application(), [office.counters], authenticate=None, throttle=None, settings=None, links=None)  # type: ignore[arg-type]
 
 
 class TestTaking:
@@ -546,6 +547,7 @@ class Driven:
         self.pieces = [piece for piece in pieces if piece]
         self.headers = headers()
         self.body_exists, self.content_length, self.version = True, None, (1, 1)
+        self.app = {TURN: asyncio.Lock()}
         self.content = self
 
     async def readany(self) -> bytes:
