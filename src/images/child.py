@@ -53,7 +53,7 @@ def environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     places = [place for place in sys.path if os.path.isabs(place)]
     root = str(Path(__file__).resolve().parents[2])
-    return kept | {"PYTHONPATH": os.pathsep.join([*places, root]), "PYTHONUTF8": "1"}
+    return kept | {"PYTHONPATH": os.pathsep.join([*places, root]), "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 async def _said(process: asyncio.subprocess.Process) -> bytes:
