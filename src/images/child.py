@@ -30,13 +30,7 @@ async def run(job: Job, seconds: float) -> dict[str, Any] | None:
     Raises Exhausted if the picture used up the child's time, and Failed if the child could not work or the clock ran
     out. Whatever happens to the caller, the child is gone when this returns.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-s", "-m", _WORKER, json.dumps(job)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment(),
-    )
+    process = await _started(job)
     try:
         async with asyncio.timeout(seconds):
             said = await _said(process)
@@ -46,6 +40,24 @@ async def run(job: Job, seconds: float) -> dict[str, Any] | None:
     finally:
         await _end(process)
     return _understood(said, status)
+
+
+async def _started(job: Job) -> asyncio.subprocess.Process:
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-s", "-m", _WORKER, json.dumps(job)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment(),
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:  # uvloop would leave the child behind
+        with suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 def environment() -> dict[str, str]:

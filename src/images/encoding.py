@@ -81,9 +81,18 @@ def _with_palette(image: Image.Image) -> Image.Image:
     return reduced
 
 
-def _reduced(image: Image.Image, colours: int) -> Image.Image:
-    few = image.getcolors(colours) is not None
-    return image.quantize(colours, Image.Quantize.MEDIANCUT if few else Image.Quantize.FASTOCTREE)
+def _reduced(image: Image.Image, most: int) -> Image.Image:
+    colours = image.getcolors(most)
+    if colours is None:
+        return image.quantize(most, Image.Quantize.FASTOCTREE)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in colours for part in _three(colour)])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _three(colour: Any) -> tuple[int, int, int]:
+    red, green, blue = colour
+    return red, green, blue
 
 
 def save_thumbnail(image: Image.Image, file: BinaryIO) -> Image.Image:
