@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from src.errors import StorageFull, TooLarge, Unavailable, UnreadableImage
 from src.images.child import environment
@@ -45,9 +46,11 @@ async def test_a_child_for_which_the_clock_runs_out_is_killed_and_the_sender_may
 
 
 async def test_a_picture_that_is_too_much_work_is_the_senders(bench: Bench) -> None:
-    exact = encoded(noise(3400, 3400), "WEBP", lossless=True, method=0, quality=0)
+    """Each scan of a progressive JPEG is as much work as the whole picture, and costs a few bytes."""
+    data = encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    scans = data[data.rindex(b"\xff\xda") : -2] * 2000
     with pytest.raises(TooLarge, match="more time or memory"):
-        await at(bench, cpu_seconds=1).prepare(exact)
+        await at(bench, cpu_seconds=1).prepare(data[:-2] + scans + b"\xff\xd9")
     assert children() == []
 
 

@@ -1,10 +1,8 @@
 """Pictures made to break whoever opens them: a refusal with a sentence, soon, and nothing else happens."""
 
-import io
 import struct
 import time
 import zlib
-from contextlib import suppress
 
 import pytest
 from PIL import Image
@@ -35,9 +33,7 @@ BOMBS = {
     "41 Mpx png": png(8200, 5000, zlib.compress(b"\0" * (1026 * 5000), 9)),
     "65535 jpeg": wide(encoded(quarters(), "JPEG"), b"\xff\xc0", 5, b"\xff\xff\xff\xff"),
     "65535 gif": wide(encoded(quarters(), "GIF"), b"GIF", 6, b"\xff\xff\xff\xff"),
-    "16384 webp": wide(encoded(Image.new("RGBA", (9, 9)), "WEBP"), b"VP8X", 12, b"\xff\x3f\0\xff\x3f\0")
-    if b"VP8X" in encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 4)), "WEBP")
-    else png(8200, 5000),
+    "16384 webp": wide(encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 4)), "WEBP"), b"VP8X", 12, b"\xff\x3f\0" * 2),
     "65535 avif": wide(encoded(quarters(), "AVIF"), b"ispe", 8, struct.pack(">II", 65_535, 65_535)),
     "65535 heic": wide(HEIC, b"ispe", 8, struct.pack(">II", 65_535, 65_535)),
 }
@@ -120,17 +116,6 @@ async def test_damaged_bytes_anywhere_are_refused_or_shown_but_break_nothing(ben
         made.image.verify()
 
 
-async def test_a_jpeg_of_thousands_of_scans_ends_in_time(bench: Bench) -> None:
-    """Each scan of a progressive JPEG is as much work as the whole picture, and costs a few bytes."""
-    data = encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
-    start = data.rindex(b"\xff\xda")
-    scan = data[start:-2]
-    began = time.monotonic()
-    with suppress(TooLarge, UnreadableImage, Unavailable):
-        await bench.prepare(data[:start] + scan * 200 + b"\xff\xd9")
-    assert time.monotonic() - began < 35
-
-
 async def test_a_gif_that_is_nothing_but_frames_ends_in_time(bench: Bench) -> None:
     frame = b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
     data = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + frame * 50_000 + b";"
@@ -143,4 +128,3 @@ async def test_a_refusal_leaves_the_source_as_it_was(bench: Bench) -> None:
     with pytest.raises(UnreadableImage):
         await bench.workshop.prepare(source, bench.file(), bench.file())
     assert source.read_bytes() == b"rubbish"
-    assert isinstance(io.BytesIO(BOMBS["65535 gif"]).read(3), bytes)

@@ -1,6 +1,5 @@
 """What moves keeps moving: the same frames, for as long, as often."""
 
-import asyncio
 import io
 import time
 from typing import Any
