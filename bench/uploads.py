@@ -183,7 +183,7 @@ async def chatting(served: Served, rooms: Any, rate: float, seconds: float) -> l
 
 
 def latency(served: Served, room: str, token: str, seconds: float) -> None:
-    """Before, during and after ten people upload 5 MiB, one file after the other."""
+    """Before, during and after ten people upload 25 MiB, one file after the other."""
     rooms = pairs(served, 20)
     run(chatting(served, rooms, 200, 2))
     quiet = run(chatting(served, rooms, 200, seconds))
@@ -206,7 +206,7 @@ def keep_uploading(port: int, room: str, token: str) -> None:
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     served = Served(f"http://127.0.0.1:{port}", port, 0, 0)
     while True:
-        upload(served, room, token, 5 * MIB, [])
+        upload(served, room, token, 25 * MIB, [])
         print("done", flush=True)
 
 

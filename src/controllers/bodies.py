@@ -8,12 +8,11 @@ from aiohttp import ClientPayloadError, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import Malformed, TooLarge
+from .courtesy import COURTESY
 
 GRACE_SECONDS = 10.0
 BYTES_PER_SECOND = 32 * 1024
 SILENCE_SECONDS = 30.0
-TURN = web.AppKey("turn", asyncio.Lock)
-"""Whose piece is being worked on: one at a time, so that between any two of them everybody else is served."""
 
 _BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSError)
 
@@ -48,9 +47,8 @@ async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]
         if not piece:
             return
         received += len(piece)
-        async with request.app[TURN]:
-            yield piece
-        await asyncio.sleep(0)
+        await request.app[COURTESY].turn()
+        yield piece
         if received > most:
             raise TooLarge
 

@@ -1,6 +1,5 @@
 """Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
@@ -13,8 +12,9 @@ from ..errors import Unexpected
 from ..schemas.links import Reader
 from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
-from .bodies import TURN, await_reader
+from .bodies import await_reader
 from .client import client_of
+from .courtesy import COURTESY, Courtesy
 from .edge import invalid
 from .forms import Form
 from .links import Links
@@ -42,14 +42,15 @@ def mount(  # noqa: PLR0913 - what stands around every route, each given by name
     settings: Settings,
     links: Links,
     staging: Staging | None = None,
+    busy: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve the routes of `controllers` under PREFIX.
 
     `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired. `links` writes the
-    addresses in what is answered. `staging` is where files wait; only routes with an upload need it. Raises TypeError
-    for a route that cannot be served.
+    addresses in what is answered. `staging` is where files wait; only routes with an upload need it. `busy` tells
+    whether something is under way that goes before uploads. Raises TypeError for a route that cannot be served.
     """
-    app[TURN] = asyncio.Lock()
+    app[COURTESY] = Courtesy(busy)
     around = _Around(authenticate, throttle, settings, links, staging)
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     patient: set[tuple[str, str]] = set()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from src.controllers import bodies
 from src.controllers.api import PUBLIC, post
-from src.controllers.bodies import TURN
+from src.controllers.courtesy import COURTESY, Courtesy
 from src.controllers.dispositions import Disposition, parsed, written
 from src.controllers.forms import Form
 from src.controllers.serving import mount
@@ -547,7 +547,7 @@ class Driven:
         self.pieces = [piece for piece in pieces if piece]
         self.headers = headers()
         self.body_exists, self.content_length, self.version = True, None, (1, 1)
-        self.app = {TURN: asyncio.Lock()}
+        self.app = {COURTESY: Courtesy(lambda: False)}
         self.content = self
 
     async def readany(self) -> bytes:
