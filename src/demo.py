@@ -17,7 +17,8 @@ from .demo_talks import ASKED, FRIENDS, PEOPLE, TALKS, Line, Talk
 from .errors import Conflict, EmailTaken
 from .parts import Parts, build
 from .schemas.auth import Login, Register
-from .schemas.messages import Message, MessageDraft
+from .schemas.drafts import MessageDraft
+from .schemas.messages import Message
 from .schemas.rooms import GroupDraft, RoomPatch, RoomsQuery
 from .viewer import ClientInfo
 

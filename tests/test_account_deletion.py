@@ -12,7 +12,7 @@ from sqlalchemy import func, or_, select, update
 from src.clock import now
 from src.db.models import Block, EmailToken, Friendship, Member, NameGram, Online, OutboxItem, Session, User
 from src.errors import NotFound
-from src.schemas.messages import MessageDraft
+from src.schemas.drafts import MessageDraft
 from src.services import deletion, leaving
 
 from .accounts import alter, cookie_in, refresh, token_in

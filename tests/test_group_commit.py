@@ -163,7 +163,7 @@ class TestABatch:
 
 
 async def _straight(service: Service, person: Person, room_id: str) -> Any:
-    from src.schemas.messages import MessageDraft
+    from src.schemas.drafts import MessageDraft
 
     return await service.parts.sending.send(
         UUID(person.id), UUID(room_id), MessageDraft.model_validate_json(f'{{"client_id":"{uuid4()}","text":"x"}}')

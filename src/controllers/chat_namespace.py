@@ -3,7 +3,8 @@
 import asyncio
 
 from ..clock import now
-from ..schemas.messages import Changed, DeleteMessage, EditMessage, ReactToMessage, SendMessage, Sent
+from ..schemas.drafts import DeleteMessage, EditMessage, ReactToMessage, SendMessage
+from ..schemas.messages import Changed, Sent
 from ..schemas.realtime import MarkRead, ReadState, RefreshSession, SessionRefreshed, SetTyping, Synced, SyncRequest
 from ..services.cursors import Cursors
 from ..services.edits import Edits

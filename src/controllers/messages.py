@@ -4,17 +4,8 @@ from uuid import UUID
 
 from ..errors import Blocked, Conflict, Forbidden, Gone, NotFound
 from ..schemas.common import Items, Page, PageQuery
-from ..schemas.messages import (
-    Emoji,
-    History,
-    HistoryQuery,
-    Message,
-    MessageDraft,
-    MessageEdit,
-    ReactionBy,
-    Receipt,
-    Sent,
-)
+from ..schemas.drafts import Emoji, MessageDraft, MessageEdit
+from ..schemas.messages import History, HistoryQuery, Message, ReactionBy, Receipt, Sent
 from ..services.edits import Edits
 from ..services.messages import Messages
 from ..services.reactions import Reactions

@@ -13,7 +13,8 @@ from ..db.sends import Line, Membership, Place, Quote, SendTransaction, Standing
 from ..db.views import user_view
 from ..errors import ChattyError, NotFound
 from ..events import Event, MessageSent, RoomAdded
-from ..schemas.messages import Message, MessageDraft, Sent
+from ..schemas.drafts import MessageDraft
+from ..schemas.messages import Message, Sent
 from .audiences import Audience, Audiences
 from .drafts import attachments_of, check_mentions, check_partner, kind_of, quoted, reply_to
 from .rooms import room_as_seen_by

@@ -8,7 +8,8 @@ from ..db.rows import Row
 from ..db.sends import Place, Quote
 from ..db.views import user_view
 from ..errors import Blocked, FieldError, Gone, Invalid
-from ..schemas.messages import MessageDraft, ReplyTo
+from ..schemas.drafts import MessageDraft
+from ..schemas.messages import ReplyTo
 from .audiences import Audience
 
 

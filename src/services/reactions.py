@@ -10,7 +10,8 @@ from ..db.rows import Row
 from ..db.views import user_view
 from ..errors import Conflict, Forbidden
 from ..schemas.common import Page, PageQuery
-from ..schemas.messages import MAX_EMOJIS, Message, ReactionBy
+from ..schemas.drafts import MAX_EMOJIS
+from ..schemas.messages import Message, ReactionBy
 from .lines import change_line, lock_readable, readable, refuse_tombstone, seen
 from .rooms import refuse_across_block
 

@@ -13,7 +13,8 @@ from ..db.ids import new_id
 from ..db.message_views import message_views
 from ..db.sends import Place
 from ..errors import NotFound
-from ..schemas.messages import Message, MessageDraft, Sent
+from ..schemas.drafts import MessageDraft
+from ..schemas.messages import Message, Sent
 from .batches import Send
 from .lanes import Lane
 

@@ -15,7 +15,7 @@ from src.db.models import EmailToken, Message, OutboxItem, Reaction, ReadMark, R
 from src.db.repositories import abandoned
 from src.db.search_models import SearchLine
 from src.db.search_rows import Wanted
-from src.schemas.messages import MessageDraft
+from src.schemas.drafts import MessageDraft
 from src.schemas.rooms import GroupDraft
 from src.services import housekeeping
 from src.services.cursors import Cursors
