@@ -12,7 +12,6 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
 from .failures import Refused, Unanswered
 from .origins import origin_of
@@ -95,7 +94,7 @@ async def _ask(address: str, resolver: AbstractResolver, most: int, write: Write
     )
     async with session:
         try:
-            async with session.get(URL(address, encoded=True), allow_redirects=False) as response:
+            async with session.get(address, allow_redirects=False) as response:
                 if location := _sent_on(response):
                     return location
                 await _read(response, most, write)
