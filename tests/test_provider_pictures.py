@@ -117,6 +117,12 @@ class TestANewcomer:
         assert not await waiting(stage.service)
         assert not stage.kakao.heard("/pictures/me")
 
+    async def test_has_it_fetched_at_once(self, service: Service, cast: Cast) -> None:
+        woken = asyncio.Event()
+        service.parts.social._entry._wake = woken.set
+        await sign_in(cast, identity(picture="https://localhost/a.png"))
+        assert woken.is_set()
+
     async def test_without_one_has_none(self, stage: Stage, tab: Tab) -> None:
         await stage.sign_in(tab, "kakao", somebody())
         assert not await waiting(stage.service)

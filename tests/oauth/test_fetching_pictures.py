@@ -2,12 +2,21 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from src.clock import now
 from src.oauth import pictures
 from src.oauth.failures import Failed, Refused, Unanswered
 from src.oauth.origins import origin_of
@@ -180,6 +189,16 @@ class TestTheInternet:
             assert (lookups, listener.connections) == (["pictures.example"], 1)
             assert listener.heard[:1] == b"\x16", "a TLS handshake, whatever the address said"
 
+    async def test_is_told_nothing_by_who_cannot_prove_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(pictures, "is_public", lambda _: True)
+        async with _Listener(_self_signed("pictures.example", tmp_path)) as listener:
+            Lookups(monkeypatch, ["127.0.0.1"], listener.port)
+            with pytest.raises(Unanswered):
+                await fetched("https://pictures.example/me")
+            assert listener.heard == b""
+
     async def test_that_nobody_knows_may_be_known_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async def resolve(*_: Any, **__: Any) -> Any:
             raise OSError("Name or service not known")
@@ -202,8 +221,11 @@ class _Listener:
     connections = 0
     heard = b""
 
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+
     async def __aenter__(self) -> "_Listener":
-        self._server = await asyncio.start_server(self._hear, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._hear, "127.0.0.1", 0, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -215,3 +237,17 @@ class _Listener:
         self.connections += 1
         self.heard = await reader.read(100)
         writer.close()
+
+
+def _self_signed(name: str, directory: Path) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate of this name that nobody else has signed."""
+    key, moment = ec.generate_private_key(ec.SECP256R1()), now()
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(moment - timedelta(days=1)).not_valid_after(moment + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "pem").write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "pem")
+    return context
