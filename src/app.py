@@ -27,6 +27,7 @@ from .controllers.notification_namespace import NotificationNamespace
 from .controllers.oauth import IdentitiesController, OAuthController
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
+from .controllers.pictures import PicturesController
 from .controllers.rooms import RoomsController
 from .controllers.search import SearchController
 from .controllers.serving import mount
@@ -45,6 +46,7 @@ CONTROLLERS = (
     OAuthController,
     IdentitiesController,
     PeopleController,
+    PicturesController,
     FriendsController,
     BlocksController,
     RoomsController,
@@ -89,6 +91,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         OAuthController(parts.social, parts.sessions, handover, providers, parts.settings),
         IdentitiesController(parts.identities, parts.exchange, parts.unlinks, handover),
         PeopleController(parts.people, parts.deletion, handover),
+        PicturesController(parts.files.pictures, parts.files.turns, parts.files.store),
         FriendsController(parts.friends),
         BlocksController(parts.blocks),
         RoomsController(parts.rooms, parts.groups, parts.leaving, parts.throttle),

@@ -12,6 +12,7 @@ from .services.file_sweeps import FileSweeps
 from .services.files import Files
 from .services.incoming import Incoming
 from .services.keeping import Keeping
+from .services.pictures import Pictures
 from .services.quotas import Quotas
 from .services.turns import Turns
 from .storage.staging import Staging
@@ -27,6 +28,7 @@ class FileParts:
     staging: Staging
     signatures: FileSignatures
     files: Files
+    pictures: Pictures
     turns: Turns
     sweeps: FileSweeps
     check: FileCheck
@@ -42,6 +44,7 @@ def build_files(settings: Settings, database: Database, store: Store, wake: Call
         staging=staging,
         signatures=FileSignatures(settings.signing_key, limits.link_seconds),
         files=Files(database, incoming, keeping, Quotas(limits.quota_bytes)),
+        pictures=Pictures(database, store, incoming, keeping, wake),
         turns=Turns(UPLOADS_AT_ONCE if settings.rate_limits == "on" else None),
         sweeps=FileSweeps(database, staging, limits.kept_unsent, wake),
         check=FileCheck(database, store),

@@ -8,7 +8,7 @@ from .db.database import Database
 from .db.ids import new_id
 from .file_parts import FileParts, build_files
 from .oauth.client import OAuthClient
-from .oauth.host_tokens import HostTokens
+from .oauth.host_tokens import HostTokens, host_origins
 from .oauth.outbound import Outbound
 from .oauth.providers import Provider, providers_from
 from .realtime.bus import Bus
@@ -33,6 +33,7 @@ from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
 from .services.presence import Presence
+from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
 from .services.reactions import Reactions
 from .services.recovery import Recovery
 from .services.removals import REMOVE_OBJECTS, Removals
@@ -119,8 +120,14 @@ def build(settings: Settings) -> Parts:
         REMOVE_OBJECTS: Removals(store).carry_out,
     }
     outbox = OutboxWorker(database, work)
+    files = build_files(settings, database, store, outbox.wake)
+    origins = {name: provider.origins for name, provider in providers.items()} | {HOST: host_origins(settings.exchange)}
+    provider_pictures = ProviderPictures(
+        database, files.staging, files.pictures, origins, settings.files.image_max_bytes
+    )
+    outbox.also(FETCH_PICTURE, provider_pictures.carry_out)
     methods = _methods(settings, providers)
-    entry = Entry(database, sessions, grants)
+    entry = Entry(database, sessions, grants, outbox.wake)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
     return Parts(
         settings=settings,
@@ -129,7 +136,7 @@ def build(settings: Settings) -> Parts:
         database=database,
         throttle=throttle,
         tokens=tokens,
-        files=build_files(settings, database, store, outbox.wake),
+        files=files,
         sessions=sessions,
         passwords=passwords,
         accounts=Accounts(database, passwords, sessions, throttle, outbox.wake),

@@ -425,7 +425,7 @@ CHANGES_NO_ROOM = {
     ("DELETE", "/friends/requests/{user_id}"), ("PATCH", "/friends/{user_id}"), ("DELETE", "/friends/{user_id}"),
     ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
     ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
-    ("POST", "/rooms/{room_id}/files"),
+    ("POST", "/rooms/{room_id}/files"), ("PUT", "/users/me/avatar"), ("DELETE", "/users/me/avatar"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
 }  # fmt: skip
 """Of the registries: what concerns people alone, and what is not kept. Profiles follow `user_changed`."""

@@ -81,6 +81,8 @@ SIGNED_IN = {
     ("GET", "/users/me"): Expected(all=200),
     ("PATCH", "/users/me"): Expected(all=200, body=lambda _: {"intro": "hello"}),
     ("DELETE", "/users/me"): Expected(all=204, body=lambda _: {"password": PASSWORD}),
+    ("PUT", "/users/me/avatar"): Expected(all=400),
+    ("DELETE", "/users/me/avatar"): Expected(all=200),
     ("PUT", "/users/me/identities/{provider}"): Expected(all=404, body=lambda _: {"token": "a host's"}),
     ("DELETE", "/users/me/identities/{provider}"): Expected(owner=204, friend=404, blocked=404, stranger=404),
     ("GET", "/users"): Expected(all=200),
@@ -151,6 +153,7 @@ OPEN = {
     ("GET", "/auth/oauth/{provider}"): 404,
     ("GET", "/auth/oauth/{provider}/callback"): 404,
     ("POST", "/auth/exchange"): 422,
+    ("GET", "/avatars/{key}"): 404,
     ("GET", "/files/{file_id}"): 401,
     ("GET", "/files/{file_id}/thumbnail"): 401,
     ("GET", "/auth/oauth/kakao/unlinked"): 401,
@@ -240,7 +243,7 @@ async def test_each_role_gets_what_it_may(stage: Stage, key: tuple[str, str]) ->
 
 @pytest.mark.parametrize("key", OPEN, ids=" ".join)
 async def test_public_routes_answer_anybody(cast: Cast, key: tuple[str, str]) -> None:
-    path = key[1].replace("{file_id}", str(uuid4()))
+    path = key[1].replace("{file_id}", str(uuid4())).replace("{key}", uuid4().hex)
     answer = await cast.anonymous.raw(key[0], path, {} if key[0] == "POST" else None)
     assert answer.status == OPEN[key], answer.json
 

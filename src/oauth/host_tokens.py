@@ -1,5 +1,6 @@
 """Tokens of the host application (contract §2 `/auth/exchange`): read and verified (RFC 7519, RFC 8725)."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -61,6 +62,15 @@ class HostTokens:
         check_audience(claims, self._settings.audience)
         expires = _expiry(claims)
         return HostToken(_identity(claims), _token_id(claims), datetime.fromtimestamp(expires, UTC))
+
+
+def host_origins(settings: ExchangeSettings | None) -> frozenset[str]:
+    """Where the host application is, as far as its settings say so; nowhere without any."""
+    found = set()
+    for address in (settings.issuer, settings.jwks_url) if settings else ():
+        with suppress(ValueError):  # an issuer need not be an address
+            found.add(origin_of(address))
+    return frozenset(found)
 
 
 def _expiry(claims: Claims) -> float:

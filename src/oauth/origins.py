@@ -13,4 +13,5 @@ def origin_of(address: str) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError("no address of http:// or https://")
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    return f"{parts.scheme}://{parts.hostname}:{port}"

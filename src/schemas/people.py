@@ -3,13 +3,16 @@
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from .common import Id, Intro, Nickname, PageQuery, Query, Request, Timestamp, View
 from .links import Link
 
 T = TypeVar("T")
+
+PICTURE_SIZES = (64, 192, 512)
+"""The sides of a profile picture, in pixels."""
 
 
 def _given(value: T | None) -> T:
@@ -24,12 +27,19 @@ def _absent_not_null(schema: dict[str, Any]) -> None:
     schema |= next(each for each in schema.pop("anyOf", [{}]) if each.get("type") != "null")
 
 
+def _of_a_size(value: int) -> int:
+    if value not in PICTURE_SIZES:
+        raise PydanticCustomError("picture_size", "must be 64, 192 or 512")
+    return value
+
+
 # What may be left out, and then stays as it is; None in a model says that it was. Null is refused.
 Kept = Annotated[T | None, AfterValidator(_given), Field(json_schema_extra=_absent_not_null)]
 
 Relationship = Literal["none", "friend", "request_sent", "request_received", "blocked"]
 Language = Literal["ko", "en"]
 Theme = Literal["system", "light", "dark"]
+PictureSize = Annotated[int, AfterValidator(_of_a_size), Field(json_schema_extra={"enum": [*PICTURE_SIZES]})]
 
 
 class User(View):
@@ -90,6 +100,14 @@ class PeopleQuery(PageQuery):
     """`q`: a part of the nickname, or its Korean initial consonants (ㅎㄱㄷ finds 홍길동); without it, everybody."""
 
     q: Query | None = None
+
+
+class PictureQuery(BaseModel):
+    """`size`: the side of the square, in pixels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: PictureSize = 192
 
 
 class Friend(User):

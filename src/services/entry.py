@@ -13,6 +13,7 @@ from ..viewer import ClientInfo
 from .claims import made_up_nickname, usable_email, usable_nickname
 from .grants import Grants
 from .mails import email_key
+from .provider_pictures import ask_for_picture
 from .sessions import Sessions, Started
 
 TRIES = 4
@@ -22,10 +23,13 @@ Step = Callable[[Transaction, Row], Awaitable[Row]]
 
 
 class Entry:
-    def __init__(self, database: Database, sessions: Sessions, grants: Grants) -> None:
+    """`wake`: called after a COMMIT that left the outbox a picture to fetch."""
+
+    def __init__(self, database: Database, sessions: Sessions, grants: Grants, wake: Callable[[], None]) -> None:
         self._database = database
         self._sessions = sessions
         self._grants = grants
+        self._wake = wake
 
     async def sign_in(self, identity: VerifiedIdentity, client: ClientInfo, step: Step | None = None) -> Started:
         """A new session of the person whose identity that is; of a new person, if it is nobody's.
@@ -41,10 +45,14 @@ class Entry:
 
     async def _once(self, identity: VerifiedIdentity, client: ClientInfo, step: Step | None) -> Started:
         async with self._database.transaction() as tx:
-            user = await self._known(tx, identity) or await self._newcomer(tx, identity, client)
+            known = await self._known(tx, identity)
+            user = known or await self._newcomer(tx, identity, client)
             if step:
                 user = await step(tx, user)
-            return await self._sessions.begin(tx, user, client)
+            started = await self._sessions.begin(tx, user, client)
+        if known is None:
+            self._wake()
+        return started
 
     async def _known(self, tx: Transaction, identity: VerifiedIdentity) -> Row | None:
         """The person, locked, whose identity that is. Raises Conflict if it was unlinked while we waited."""
@@ -59,7 +67,10 @@ class Entry:
         return await tx.users.me_row(user.id)
 
     async def _newcomer(self, tx: Transaction, identity: VerifiedIdentity, client: ClientInfo) -> Row:
-        """A new person; with an address of their own only if the provider knows it to be theirs."""
+        """A new person; with an address of their own only if the provider knows it to be theirs.
+
+        Their picture there follows when it has been fetched.
+        """
         email = usable_email(identity.email)
         if email and await tx.users.email_is_taken(email_key(email)):
             raise EmailOwnedByOtherMethod
@@ -74,6 +85,7 @@ class Entry:
             grant=self._grants.seal(identity.grant),
             moment=now(),
         )
+        await ask_for_picture(tx, user_id, identity)
         user = await tx.users.me_row(user_id)
         assert user is not None  # noqa: S101 - added above
         return user

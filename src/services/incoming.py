@@ -14,14 +14,13 @@ from ..errors import ChattyError, FieldError, TooLarge, UnreadableImage, Unsuppo
 from ..file_settings import MIB, FileSettings
 from ..images.sniff import picture_type
 from ..images.workshop import Workshop
+from ..schemas.people import PICTURE_SIZES
 from ..storage.received import Received
 from ..storage.staging import Staging
 from .file_names import usable_name, with_extension
 from .file_types import banned_word, document_type
 
 HEAD_BYTES = 64
-AVATAR_SIZES = (64, 192, 512)
-"""The sides of a profile picture, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Incoming:
             raise _refused(received, UnsupportedType("This is no picture: send a JPEG, PNG, WebP, GIF or HEIC."))
         self._refuse_large_image(received)
         async with contextlib.AsyncExitStack() as parts:
-            paths = {size: await self._part(parts) for size in AVATAR_SIZES}
+            paths = {size: await self._part(parts) for size in PICTURE_SIZES}
             with _about(received):
                 await self._workshop.crop(received.path, paths)
             yield paths

@@ -34,8 +34,13 @@ class OutboxWorker:
 
     def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
         self._database = database
-        self._handlers = handlers
+        self._handlers = dict(handlers)
         self._woken = {kind: asyncio.Event() for kind in handlers}
+
+    def also(self, kind: str, handler: Handler) -> None:
+        """One more kind, of somebody who has to know this worker first. Before it runs."""
+        self._handlers[kind] = handler
+        self._woken[kind] = asyncio.Event()
 
     def wake(self) -> None:
         """Look at once: something has been committed."""

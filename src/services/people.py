@@ -61,9 +61,14 @@ async def change(tx: Transaction, row: Row, patch: MePatch) -> Row:
     if "nickname" in changes:
         await tx.people.index_name(row.id, changes["nickname"])
     if changes.keys() & {"nickname", "intro"}:
-        hearers = await tx.people.who_see_changes_of(row.id)
-        tx.announce(UserChanged(hearers | {row.id}, user_view(row)))
+        await tell_of(tx, row)
     return row
+
+
+async def tell_of(tx: Transaction, row: Row) -> None:
+    """Tell a person, and those who see their profile, what is now in this row."""
+    hearers = await tx.people.who_see_changes_of(row.id)
+    tx.announce(UserChanged(hearers | {row.id}, user_view(row)))
 
 
 def _profile(viewer_id: UUID, row: Row) -> Profile:

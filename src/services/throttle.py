@@ -33,6 +33,7 @@ POLICIES: Final = {
     "invitations": (60, HOUR),
     "uploads": (60, 600),
     "downloads": (600, 60),
+    "pictures": (1000, 10),
     "search": (30, 60),
     "connect": (60, 60),
     "register": (10, HOUR),

@@ -1,5 +1,6 @@
 // node oidc_provider.mjs <clients.json>: the certified oidc-provider on a free loopback port, until its stdin ends.
-// Prints {"issuer"}. PUT /_people takes an account {sub, name?, email?, ...}; POST /google/revoke is Google's way.
+// Prints {"issuer"}. PUT /_people takes an account {sub, name?, email?, ...}, PUT /_picture the picture that all have;
+// POST /google/revoke is Google's way.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { Provider } from "oidc-provider";
@@ -7,6 +8,7 @@ import { Provider } from "oidc-provider";
 const CLAIMS = { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "picture", "locale"] };
 const people = new Map();
 const revoked = [];
+let picture = null;
 const server = createServer();
 server.listen(0, "127.0.0.1");
 await once(server, "listening");
@@ -35,6 +37,11 @@ const own = {
     people.set(person.sub, person);
     return [200, {}];
   },
+  "PUT /_picture": async (request) => {
+    picture = Buffer.concat(await request.toArray());
+    return [200, {}];
+  },
+  "GET /_picture": async () => [200, picture],
   "GET /_grants": async () => [200, { revoked }],
   "POST /google/revoke": async (request) => {
     const given = new URLSearchParams((await body(request)) || request.url.split("?")[1]);
@@ -51,6 +58,7 @@ server.on("request", async (request, response) => {
   const answer = own[`${request.method} ${request.url.split("?")[0]}`];
   if (!answer) return standard(request, response);
   const [status, content] = await answer(request);
+  if (Buffer.isBuffer(content)) return response.writeHead(status, { "Content-Type": "image/png" }).end(content);
   response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(content));
 });
 console.log(JSON.stringify({ issuer }));

@@ -12,7 +12,7 @@
         evil.token["token_type"] = 5                        # likewise the answers of /token, /userinfo, discovery
         evil.faults["token"] = server_error                 # or never, hanging_body, ten_megabytes, gzip_bomb, html,
                                                             # redirect_to(address), raw(body, status, type); at
-                                                            # discovery, jwks, token, userinfo, revoke
+                                                            # discovery, jwks, token, userinfo, revoke, picture
         evil.rotate()                                       # a new key; `evil.keys` are those that it shows
         evil.requests["token"]                              # what was asked there, oldest first: Asked(form, headers)
         evil.revoked                                        # the tokens that were
@@ -40,6 +40,8 @@ import orjson
 from aiohttp import web
 from joserfc import jws
 from joserfc.jwk import RSAKey
+
+from ..pictures import picture
 
 Json = dict[str, Any]
 Fault = Callable[["HostileProvider", web.Request], Awaitable[web.StreamResponse]]
@@ -98,6 +100,7 @@ class HostileProvider:
             ("token", "/token", self._token),
             ("userinfo", "/userinfo", self._userinfo),
             ("revoke", "/revoke", self._revoke),
+            ("picture", "/picture", self._picture),
         ):
             app.router.add_route("*", path, functools.partial(self._answer, name, endpoint))
         self._runner = web.AppRunner(app, shutdown_timeout=0.2, access_log=None)
@@ -211,6 +214,9 @@ class HostileProvider:
         self._access.pop(self.revoked[-1], None)
         self._refresh.pop(self.revoked[-1], None)
         return web.Response()
+
+    async def _picture(self, _: web.Request) -> web.Response:
+        return web.Response(body=picture("PNG"), content_type="image/png")
 
     def _is_client(self, request: web.Request, form: Json) -> bool:
         """RFC 6749 §2.3.1, by one of the methods that it says it takes, and by one alone."""

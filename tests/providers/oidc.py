@@ -48,6 +48,12 @@ class Oidc:
         async with aiohttp.ClientSession() as http, http.put(f"{self.issuer}/_people", json=said) as answer:
             assert answer.status == 200
 
+    async def picture(self, data: bytes) -> str:
+        """Show a picture; its address."""
+        async with aiohttp.ClientSession() as http, http.put(f"{self.issuer}/_picture", data=data) as answer:
+            assert answer.status == 200
+        return f"{self.issuer}/_picture"
+
     async def revoked(self) -> list[str]:
         """The grants that were taken back."""
         async with aiohttp.ClientSession() as http, http.get(f"{self.issuer}/_grants") as answer:

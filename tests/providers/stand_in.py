@@ -46,7 +46,7 @@ class Given(NamedTuple):
 class StandIn:
     """`visitor`: who sits before the browser, None for somebody who cancels. `asked`: every request.
 
-    `down`: paths that answer 503. `redirect_uri`: the only one registered.
+    `down`: paths that answer 503. `redirect_uri`: the only one registered. `pictures`: what it shows, by name.
     """
 
     name: str
@@ -55,6 +55,7 @@ class StandIn:
         self.visitor: Somebody | None = None
         self.asked: list[Asked] = []
         self.down: set[str] = set()
+        self.pictures: dict[str, bytes] = {}
         self.redirect_uri = ""
         self.client_id, self.client_secret = f"{self.name}-client", secrets.token_urlsafe(24)
         self.codes: dict[str, Given] = {}
@@ -71,7 +72,7 @@ class StandIn:
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._note])
-        app.add_routes(self.routes())
+        app.add_routes([*self.routes(), web.get("/pictures/{name}", self._picture)])
         runner = web.AppRunner(app)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
@@ -83,6 +84,15 @@ class StandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._closing.aclose()
+
+    def picture(self, data: bytes, name: str = "me") -> str:
+        """Show a picture; its address."""
+        self.pictures[name] = data
+        return f"{self.url}/pictures/{name}?type=m640#here"
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        data = self.pictures.get(request.match_info["name"])
+        return web.Response(body=data, content_type="image/jpeg") if data else web.Response(status=404)
 
     def heard(self, path: str) -> list[Asked]:
         """What was asked of one path."""
