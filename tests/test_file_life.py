@@ -16,8 +16,7 @@ from sqlalchemy import func, select, update
 from src.clock import now
 from src.db.models import File, MessageFile, OutboxItem
 from src.errors import Unavailable
-from src.services import keeping
-from src.services.file_check import SETTLED
+from src.services import file_check, keeping
 from src.services.housekeeping import Housekeeping
 
 from .accounts import alter
@@ -45,6 +44,7 @@ async def backdate(service: Service, **passed: float) -> None:
     await alter(service, update(File).values(created_at=now() - timedelta(**passed)))
 
 
+@pytest.mark.both_storages
 class TestWhatIsNotSent:
     async def test_goes_after_a_day_with_its_bytes(self, service: Service, anna: Person, room: str) -> None:
         await anna.upload(room, LETTER, PHOTO)
@@ -79,6 +79,7 @@ class TestWhatIsNotSent:
         await emptied(service)
 
 
+@pytest.mark.both_storages
 class TestWhatWasSent:
     async def test_stays_when_its_sender_deletes_the_account(
         self, service: Service, anna: Person, boris: Person, room: str
@@ -191,6 +192,7 @@ async def cast_of() -> AsyncIterator[Any]:
     yield people
 
 
+@pytest.mark.both_storages
 class TestDyingInTheMiddle:
     async def test_what_is_stored_and_never_claimed_is_removed_by_the_outbox(
         self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -256,6 +258,7 @@ async def _upload_half(operator: Operator, storage: Path) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.both_storages
 class TestTheCheck:
     async def test_finds_nothing_where_all_is_well(self, service: Service, anna: Person, room: str) -> None:
         await anna.send(room, PHOTO, LETTER)
@@ -264,15 +267,14 @@ class TestTheCheck:
         assert (findings.sound, findings.objects) == (True, 4)
 
     async def test_finds_and_removes_what_belongs_to_nothing(
-        self, service: Service, anna: Person, room: str, tmp_path: Path
+        self, service: Service, anna: Person, room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await anna.send(room, LETTER)
         source = tmp_path / "source"
         source.write_bytes(b"x")
         await service.parts.files.store.put("chat/documents/ab/abcd", source)
         assert (await service.parts.files.check.check()).sound  # it may be on its way
-        long_ago = (now() - 2 * SETTLED).timestamp()
-        os.utime(Path(service.settings.storage_url) / "chat/documents/ab/abcd", (long_ago, long_ago))
+        monkeypatch.setattr(file_check, "SETTLED", timedelta(seconds=-2))  # an hour has passed; S3 counts seconds
         findings = await service.parts.files.check.check()
         assert findings.orphans == ["chat/documents/ab/abcd"]
         assert (await service.parts.files.check.repair(findings)).sound
