@@ -118,7 +118,8 @@ def build(settings: Settings) -> Parts:
         REVOKE: revocations.carry_out,
         REMOVE_OBJECTS: Removals(store).carry_out,
     }
-    outbox = OutboxWorker(database, work)
+    # Given up, objects that people have deleted would stay for good.
+    outbox = OutboxWorker(database, work, never_given_up=[REMOVE_OBJECTS])
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)

@@ -201,6 +201,20 @@ class TestWhileItIsAway:
         assert (await boris.fetch(f"/api/v1/files/{kept['files'][0]['id']}", signed_in=True)).body == LETTER.data
         assert (await service.parts.files.check.check()).sound
 
+    async def test_it_may_be_away_for_as_long_as_it_likes(
+        self, service: Service, moto: Moto, anna: Person, room: str
+    ) -> None:
+        message = await anna.send(room, LETTER)
+        moto.stop()
+        await anna.delete(f"/messages/{message['id']}")
+        await put_off(service)
+        await alter(service, update(OutboxItem).values(attempts=100, last_error=None))
+        await hurry(service)
+        await put_off(service)
+        moto.start()
+        await hurry(service)
+        await emptied(service)
+
     async def test_the_command_that_checks_says_it_in_a_sentence(self, tmp_path: Path, moto: Moto) -> None:
         operator = Operator(tmp_path)
         assert (await operator.run("migrate")).status == 0
