@@ -219,6 +219,22 @@ class TestDyingInTheMiddle:
                 async with service.parts.database.transaction() as tx:
                     await kept.claim(tx)
 
+    async def test_what_a_slow_storage_takes_too_late_is_refused_before_the_remover_has_passed(
+        self, service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put, store = type(service.parts.files.store).put, service.parts.files.store
+
+        async def slowly(self: Any, key: str, source: Path) -> None:
+            await put(self, key, source)
+            await asyncio.sleep(0.3)
+
+        monkeypatch.setattr(type(store), "put", slowly)
+        monkeypatch.setattr(keeping, "TO_BE_STORED_WITHIN_SECONDS", 0.5)
+        answer = await anna.upload_raw(f"/rooms/{room}/files", *[LETTER] * 4)
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        await asyncio.sleep(0.5)
+        await emptied(service)
+
     @pytest.mark.slow
     @pytest.mark.one_database
     async def test_a_killed_service_leaves_no_half_file_behind_when_it_comes_back(
