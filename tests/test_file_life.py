@@ -232,7 +232,26 @@ class TestDyingInTheMiddle:
         monkeypatch.setattr(keeping, "TO_BE_STORED_WITHIN_SECONDS", 0.5)
         answer = await anna.upload_raw(f"/rooms/{room}/files", *[LETTER] * 4)
         assert (answer.status, answer.json["code"]) == (503, "unavailable")
-        await asyncio.sleep(0.5)
+        await time_passes(service)
+        await emptied(service)
+
+    async def test_what_the_storage_takes_after_it_has_failed_is_removed_too(
+        self, service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """As an S3 does that answers late: the request is lost, and the object is there."""
+        put, store, late = type(service.parts.files.store).put, service.parts.files.store, []
+
+        async def fail(self: Any, key: str, source: Path) -> None:
+            late.append(key)
+            raise TimeoutError
+
+        monkeypatch.setattr(type(store), "put", fail)
+        assert (await anna.upload_raw(f"/rooms/{room}/files", LETTER)).status == 503
+        await asyncio.sleep(0.2)
+        source = tmp_path / "source"
+        source.write_bytes(b"x")
+        await put(store, *late, source)
+        await time_passes(service)
         await emptied(service)
 
     @pytest.mark.slow
@@ -249,6 +268,12 @@ class TestDyingInTheMiddle:
         async with operator.serving(), asyncio.timeout(PATIENCE):
             while list(storage.rglob("*.part")):
                 await asyncio.sleep(0.05)
+
+
+async def time_passes(service: Service) -> None:
+    """Let what the outbox waits for be due."""
+    await alter(service, update(OutboxItem).values(due_at=now()))
+    service.parts.outbox.wake()
 
 
 async def _nothing(*_: Any) -> None:

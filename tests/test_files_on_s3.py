@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import func, select, update
 from yarl import URL
 
-from src.clock import now
 from src.db.models import File, OutboxItem
 
 from .accounts import alter
@@ -22,6 +21,7 @@ from .conftest import StartService
 from .pictures import opened
 from .s3 import Moto
 from .test_command import Operator
+from .test_file_life import time_passes
 from .test_files import LETTER, PHOTO, anna, boris, emptied, room, stored_objects
 
 __all__ = ["anna", "boris", "room"]
@@ -134,7 +134,7 @@ class TestWhileItIsAway:
         assert list(service.parts.files.staging.directory.glob("*")) == []
         assert (await boris.get(f"/rooms/{room}/files"))["items"] == []
         moto.start()
-        await hurry(service)
+        await time_passes(service)
         await emptied(service)
 
     async def test_of_several_files_none_is_kept_where_one_is_not_taken(
@@ -154,7 +154,7 @@ class TestWhileItIsAway:
         assert (answer.status, answer.json["code"], len(taken)) == (503, "unavailable", 2)
         moto.start()
         assert await stored_objects(service) == sorted(taken)
-        await hurry(service)
+        await time_passes(service)
         await emptied(service)
         assert (await rows(service, File), await rows(service, OutboxItem)) == (0, 0)
 
@@ -194,7 +194,7 @@ class TestWhileItIsAway:
         await put_off(service)
         moto.start()
         assert len(await stored_objects(service)) == 4
-        await hurry(service)
+        await time_passes(service)
         async with asyncio.timeout(PATIENCE):
             while len(await stored_objects(service)) > 1:
                 await asyncio.sleep(0.02)
@@ -209,10 +209,10 @@ class TestWhileItIsAway:
         await anna.delete(f"/messages/{message['id']}")
         await put_off(service)
         await alter(service, update(OutboxItem).values(attempts=100, last_error=None))
-        await hurry(service)
+        await time_passes(service)
         await put_off(service)
         moto.start()
-        await hurry(service)
+        await time_passes(service)
         await emptied(service)
 
     async def test_the_command_that_checks_says_it_in_a_sentence(self, tmp_path: Path, moto: Moto) -> None:
@@ -240,9 +240,3 @@ async def put_off(service: Service) -> None:
                 if (await reads._connection.execute(failed)).scalar_one():
                     return
             await asyncio.sleep(0.05)
-
-
-async def hurry(service: Service) -> None:
-    """Let what the outbox waits for be due."""
-    await alter(service, update(OutboxItem).values(due_at=now()))
-    service.parts.outbox.wake()

@@ -57,8 +57,8 @@ class Keeping:
         at = now()
         async with self._database.patient_transaction() as tx:
             removal_id = await remove_unless_kept(tx, [*objects], at, at + TO_BE_CLAIMED_WITHIN)
+        await self._put(objects)  # if it fails, S3 may still store it in a moment: it is removed when it is due
         try:
-            await self._put(objects)
             yield Kept(removal_id)
         except BaseException:
             await uninterrupted(self._take_back(removal_id))
