@@ -198,14 +198,14 @@ class TestDyingInTheMiddle:
         self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As whoever is killed between storing and COMMIT leaves it."""
-        monkeypatch.setattr(keeping, "TO_BE_CLAIMED_WITHIN", timedelta(seconds=-1))
         source = tmp_path / "source"
         source.write_bytes(b"x")
         monkeypatch.setattr(keeping.Keeping, "_take_back", _nothing)
         with contextlib.suppress(asyncio.CancelledError):
             async with service.parts.files.files._keeping.stored({"chat/documents/ab/abcd": source}):
                 raise asyncio.CancelledError
-        service.parts.outbox.wake()
+        assert await stored_objects(service)
+        await time_passes(service)
         await emptied(service)
 
     async def test_what_took_too_long_is_not_claimed_under_the_removers_hands(
