@@ -393,13 +393,22 @@ async def raw(door: Door, head: str, sent: bytes, *, hang_up: bool = False, paus
             await asyncio.sleep(0.1)
             return b""
         async with asyncio.timeout(2 * PATIENCE):
-            return await reader.read(4096)
+            return await everything(reader)
     finally:
         writer.close()
 
 
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """What is answered until the connection ends, however it does: a service may lose patience with who goes on."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(4096):
+            received += piece
+    return received
+
+
 async def drop_by_drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytes, pause: float) -> bytes:
-    answer = asyncio.ensure_future(reader.read(4096))
+    answer = asyncio.ensure_future(everything(reader))
     for byte in sent:
         writer.write(bytes([byte]))
         await asyncio.wait([answer], timeout=pause)
