@@ -105,6 +105,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         settings=parts.settings,
         links=links,
         staging=parts.files.staging,
+        busy=lambda: parts.sending.is_busy,
     )
     mount_account_pages(app)
     mount_docs(app, openapi(), asyncapi())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .cast import Service
 from .conftest import JS_TESTS, Node
+from .pictures import opened, picture
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -21,11 +22,18 @@ def block(language: str, containing: str) -> str:
 
 async def test_the_first_conversation_in_curl(service: Service) -> None:
     assert shutil.which("curl"), "the README's lines need curl; so does this test"
-    script = block("sh", "curl").replace("http://localhost:8000", service.url)
+    script = block("sh", "join anna").replace("http://localhost:8000", service.url)
     output = await run("sh", "-euc", script)
     sent, history = output.rsplit('{"items"', 1)
     assert json.loads(sent)["message"]["text"] == "안녕, Boris!"
     assert [line["text"] for line in json.loads('{"items"' + history)["items"]] == ["안녕, Boris!"]
+
+
+async def test_a_picture_in_curl(service: Service, tmp_path: Path) -> None:
+    script = (block("sh", "join anna") + block("sh", "photo.jpg")).replace("http://localhost:8000", service.url)
+    (tmp_path / "photo.jpg").write_bytes(picture())
+    await run("sh", "-euc", f"cd {tmp_path}\n{script}")
+    assert opened((tmp_path / "copy.jpg").read_bytes()).size == opened(picture()).size
 
 
 async def test_the_first_conversation_in_javascript(service: Service, node: Node) -> None:

@@ -8,10 +8,12 @@ from aiohttp import ClientPayloadError, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import Malformed, TooLarge
+from .courtesy import COURTESY
 
 GRACE_SECONDS = 10.0
 BYTES_PER_SECOND = 32 * 1024
 SILENCE_SECONDS = 30.0
+
 _BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSError)
 
 
@@ -45,21 +47,10 @@ async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]
         if not piece:
             return
         received += len(piece)
-        async with _turns():
-            yield piece
-        await asyncio.sleep(0)
+        await request.app[COURTESY].turn()
+        yield piece
         if received > most:
             raise TooLarge
-
-
-_TURNS: dict = {}
-
-
-def _turns() -> asyncio.Lock:
-    loop = asyncio.get_running_loop()
-    if loop not in _TURNS:
-        _TURNS[loop] = asyncio.Lock()
-    return _TURNS[loop]
 
 
 async def _say_continue(request: web.Request) -> None:

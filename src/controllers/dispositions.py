@@ -10,9 +10,10 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_KIND = re.compile(r"\s*form-data(?=\s*(?:;|$))", re.IGNORECASE)
 _NAME = re.compile(rf"\s*;\s*({_WORD})\s*=\s*")
 # A browser ends a name at the first quote, an older program escapes quotes by a backslash: whichever fits.
-_VALUES = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s*(?:;|$))|"([^"]*)"|([^\s;"]+)', re.DOTALL)
+_VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s*(?:;|$))|"([^"]*)"|([^\s;"]+)', re.DOTALL)
 _EXTENDED = re.compile(rf"({_WORD})'[^']*'([!#$&+.^_`|~0-9A-Za-z%-]*)")
 _WHATWG = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _CHARSETS = frozenset({"utf-8", "iso-8859-1", "us-ascii"})
@@ -29,21 +30,23 @@ class Disposition(NamedTuple):
 
 def parsed(value: str) -> Disposition | None:
     """Read the Content-Disposition of a part of a form; None where it is none, or says something twice."""
-    kind, position = re.match(r"\s*([^;\s]*)", value), 0
-    if not kind or kind[1].lower() != "form-data":
+    kind = _KIND.match(value)
+    found = _parameters(value, kind.end()) if kind else None
+    if not found or "name" not in found:
         return None
+    return Disposition(found["name"], _filename(found))
+
+
+def _parameters(value: str, position: int) -> dict[str, str] | None:
     found: dict[str, str] = {}
-    position = kind.end()
     while value[position:].strip(" \t;"):
         name = _NAME.match(value, position)
-        given = name and _VALUES.match(value, name.end())
+        given = name and _VALUE.match(value, name.end())
         if not name or not given or name[1].lower() in found:
             return None
         found[name[1].lower()] = _unescaped(given)
         position = given.end()
-    if "name" not in found:
-        return None
-    return Disposition(found["name"], _filename(found))
+    return found
 
 
 def _filename(found: Mapping[str, str]) -> str | None:

@@ -39,7 +39,7 @@ async def answer(
     if request.method == "HEAD":
         return await _head(store, download, headers)
     if redirect and (link := await _link(store, download, redirect)):
-        return web.Response(status=302, headers={"Location": link, "Cache-Control": "no-store", **_FOR_ALL_SITES})
+        return web.Response(status=302, headers={"Location": link, **_FOR_ALL_SITES})  # not to be stored
     return await _stream(request, store, download, headers)
 
 

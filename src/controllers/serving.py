@@ -14,6 +14,7 @@ from ..viewer import Viewer
 from .api import PREFIX, REGISTERED, SIGNED_IN, Answer, Cookie, Parameter, Route, routes_of
 from .bodies import await_reader
 from .client import client_of
+from .courtesy import COURTESY, Courtesy
 from .edge import invalid
 from .forms import Form
 from .links import Links
@@ -41,13 +42,15 @@ def mount(  # noqa: PLR0913 - what stands around every route, each given by name
     settings: Settings,
     links: Links,
     staging: Staging | None = None,
+    busy: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve the routes of `controllers` under PREFIX.
 
     `authenticate` turns an access token into its Viewer, or raises Unauthorized or TokenExpired. `links` writes the
-    addresses in what is answered. `staging` is where files wait; only routes with an upload need it. Raises TypeError
-    for a route that cannot be served.
+    addresses in what is answered. `staging` is where files wait; only routes with an upload need it. `busy` tells
+    whether something is under way that goes before uploads. Raises TypeError for a route that cannot be served.
     """
+    app[COURTESY] = Courtesy(busy)
     around = _Around(authenticate, throttle, settings, links, staging)
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     patient: set[tuple[str, str]] = set()

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,8 @@ from .repositories import Repositories
 from .rows import Row
 
 
-def file_view(row: Row) -> File:
-    """A row of `files`."""
+def file_view(row: Row | SimpleNamespace) -> File:
+    """A row of `files`, stored or about to be."""
     return File(**_fields(row))
 
 
@@ -30,7 +31,7 @@ async def files_of(reads: Repositories, message_ids: Collection[UUID]) -> dict[U
     return files
 
 
-def _fields(row: Row) -> dict[str, Any]:
+def _fields(row: Row | SimpleNamespace) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in ("id", "kind", "name", "content_type", "size")}
     pictured = {name: getattr(row, name) for name in ("width", "height", "blurhash")}
     url = f"/files/{row.id}"

@@ -30,13 +30,7 @@ async def run(job: Job, seconds: float) -> dict[str, Any] | None:
     Raises Exhausted if the picture used up the child's time, and Failed if the child could not work or the clock ran
     out. Whatever happens to the caller, the child is gone when this returns.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-s", "-m", _WORKER, json.dumps(job)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment(),
-    )
+    process = await _started(job)
     try:
         async with asyncio.timeout(seconds):
             said = await _said(process)
@@ -48,12 +42,30 @@ async def run(job: Job, seconds: float) -> dict[str, Any] | None:
     return _understood(said, status)
 
 
+async def _started(job: Job) -> asyncio.subprocess.Process:
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-s", "-m", _WORKER, json.dumps(job)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment(),
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:  # uvloop would leave the child behind
+        with suppress(OSError):
+            await _end(await starting)
+        raise
+
+
 def environment() -> dict[str, str]:
     """The child finds the modules that we find, also in a checkout, and inherits nothing else."""
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     places = [place for place in sys.path if os.path.isabs(place)]
     root = str(Path(__file__).resolve().parents[2])
-    return kept | {"PYTHONPATH": os.pathsep.join([*places, root]), "PYTHONUTF8": "1"}
+    return kept | {"PYTHONPATH": os.pathsep.join([*places, root]), "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 async def _said(process: asyncio.subprocess.Process) -> bytes:

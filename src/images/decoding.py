@@ -67,10 +67,11 @@ def set_up(max_pixels: int) -> None:
     """Tell the libraries what is allowed. Before `confine`."""
     Image.preinit()
     Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.simplefilter("ignore")  # what is said on standard error comes out among the answers
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a thread is a call that is not allowed any more
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the other cores are for chat
     if pi_heif:
-        pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=0)
+        pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 def open_picture(source: BinaryIO) -> ImageFile.ImageFile:
@@ -99,7 +100,7 @@ def still(picture: ImageFile.ImageFile, *, palette: bool = False) -> Image.Image
     _refuse_too_many_pixels(picture)  # a HEIF may turn out to be larger than its header says
     turn, profile = _turn(picture), picture.info.get("icc_profile")
     image = _in_srgb(_pixels(picture, palette=palette and not profile), profile)
-    return image.transpose(turn) if turn else image
+    return image if turn is None else image.transpose(turn)
 
 
 def frames(picture: ImageFile.ImageFile, count: int) -> Iterator[Frame]:
@@ -114,7 +115,7 @@ def frames(picture: ImageFile.ImageFile, count: int) -> Iterator[Frame]:
         image = _in_srgb(_pixels(picture, palette=False), profile)
         if image.size != canvas:  # a later frame of a GIF may stick out; nobody shows that
             image = image.crop((0, 0, *canvas))
-        yield Frame(image.transpose(turn) if turn else image, duration)
+        yield Frame(image if turn is None else image.transpose(turn), duration)
 
 
 def _refuse_too_many_pixels(picture: Image.Image) -> None:
@@ -126,7 +127,7 @@ def _pixels(picture: Image.Image, *, palette: bool) -> Image.Image:
     """A picture of the same pixels that has never seen the file: text, EXIF, XMP and the like stay behind."""
     mode = _plain_mode(picture, palette=palette)
     if mode != picture.mode:
-        image = picture.convert(mode)
+        image = _eight_bits(picture).convert(mode)
         image.info = {}
         return image
     image = Image.new(mode, picture.size)
@@ -136,6 +137,11 @@ def _pixels(picture: Image.Image, *, palette: bool) -> Image.Image:
             image.info["transparency"] = picture.info["transparency"]
     image.paste(picture)
     return image
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Pillow would cut off whatever is brighter than 255 of 65535."""
+    return picture.point(lambda value: value * (1 / 256)) if picture.mode.startswith("I") else picture
 
 
 def _plain_mode(picture: Image.Image, *, palette: bool) -> str:

@@ -14,6 +14,7 @@ _THUMBNAIL_QUALITY: Final = 75
 _BLUR_SIDE: Final = 32
 _SEE_THROUGH: Final = 255  # of a GIF's palette
 _HALF: Final = 128
+_EXACT_MEGAPIXELS: Final = 25
 
 
 def save_still(image: Image.Image, kind: str, file: BinaryIO, *, sampling: int, lossless: bool) -> None:
@@ -32,14 +33,20 @@ def save_still(image: Image.Image, kind: str, file: BinaryIO, *, sampling: int, 
     image.save(file, kind, **options)
 
 
-def save_moving(frames: Iterable[Frame], kind: str, file: BinaryIO, *, loop: int | None) -> Image.Image:
-    """Write an animation as `kind` (PNG, WEBP, GIF) and give its first frame. `loop` None: it plays once."""
+def save_moving(
+    frames: Iterable[Frame], kind: str, file: BinaryIO, *, loop: int | None, megapixels: float
+) -> Image.Image:
+    """Write an animation as `kind` (PNG, WEBP, GIF) and give its first frame.
+
+    `loop` None: it plays once. `megapixels`: of all frames; with many there is no time for every nuance.
+    """
+    exact = megapixels <= _EXACT_MEGAPIXELS
     images: list[Image.Image] = []
     durations: list[int] = []
     first: Image.Image | None = None
     for frame in frames:
         first = first or frame.image
-        images.append(_with_palette(frame.image) if kind == "GIF" else frame.image)
+        images.append(_with_palette(frame.image, exact=exact) if kind == "GIF" else frame.image)
         durations.append(frame.duration)
     if first is None:
         raise ValueError("an animation without a frame")
@@ -70,20 +77,33 @@ def _alike(images: list[Image.Image]) -> list[Image.Image]:
     return [image.convert(mode) for image in images]
 
 
-def _with_palette(image: Image.Image) -> Image.Image:
-    """In 256 colours: exact where there are no more than that, quickly found where there are."""
+def _with_palette(image: Image.Image, *, exact: bool) -> Image.Image:
+    """In 256 colours, of which one is transparent if the picture can be seen through."""
     if image.mode != "RGBA":
-        return _reduced(image.convert("RGB"), 256)
-    reduced = _reduced(image.convert("RGB"), _SEE_THROUGH)
+        return _reduced(image.convert("RGB"), 256, exact=exact)
+    reduced = _reduced(image.convert("RGB"), _SEE_THROUGH, exact=exact)
     hidden = image.getchannel("A").point([255] * _HALF + [0] * _HALF)
     reduced.paste(_SEE_THROUGH, mask=hidden)
     reduced.info["transparency"] = _SEE_THROUGH
     return reduced
 
 
-def _reduced(image: Image.Image, colours: int) -> Image.Image:
-    few = image.getcolors(colours) is not None
-    return image.quantize(colours, Image.Quantize.MEDIANCUT if few else Image.Quantize.FASTOCTREE)
+def _reduced(image: Image.Image, most: int, *, exact: bool) -> Image.Image:
+    """The same colours if there are no more than that, and `exact`, which costs a tenth of a second per megapixel;
+    with less pains, colours that nobody can tell from them."""
+    colours = image.getcolors(most)
+    if colours is None:
+        return image.quantize(most, Image.Quantize.FASTOCTREE)
+    if exact:
+        return image.quantize(most, Image.Quantize.MEDIANCUT)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in colours for part in _three(colour)])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _three(colour: Any) -> tuple[int, int, int]:
+    red, green, blue = colour
+    return red, green, blue
 
 
 def save_thumbnail(image: Image.Image, file: BinaryIO) -> Image.Image:

@@ -12,8 +12,8 @@ class Limits(NamedTuple):
     """Of one child. `cpu_seconds` are its own work, `seconds` pass on the clock, also while the machine is busy."""
 
     cpu_seconds: int = 10
-    seconds: float = 20
-    memory: int = 1536 * 1024 * 1024
+    seconds: float = 30
+    memory: int = 1280 * 1024 * 1024
     written: int = 128 * 1024 * 1024
 
 

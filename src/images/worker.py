@@ -61,7 +61,8 @@ def _prepare(source: BinaryIO, image_file: BinaryIO, thumbnail_file: BinaryIO) -
     count = frame_count(picture)
     if count > 1:
         kind, loop = str(picture.format), picture.info.get("loop")
-        image = save_moving(frames(picture, count), kind, image_file, loop=loop)
+        megapixels = count * picture.width * picture.height / 1_000_000
+        image = save_moving(frames(picture, count), kind, image_file, loop=loop, megapixels=megapixels)
     else:
         kind, image = _save_one(picture, image_file)
     thumbnail = save_thumbnail(image, thumbnail_file)

@@ -1,6 +1,7 @@
 """Files in rooms: taken from who may write there, given to who may read the message that shows them (contract §6)."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from uuid import UUID
 
 from ..db import cursors
@@ -51,8 +52,7 @@ class Files:
                 await self._quotas.refuse_beyond(tx, user_id, sum(each.size for each in prepared))
                 await tx.files.add([{**each.row, "uploader_id": user_id, "room_id": room_id} for each in prepared])
                 await kept.claim(tx)
-                rows = await tx.files.held([each.row["id"] for each in prepared])
-        return [file_view(rows[each.row["id"]]) for each in prepared]
+        return [file_view(SimpleNamespace(**each.row)) for each in prepared]
 
     async def open(self, user_id: UUID, file_id: UUID, *, thumbnail: bool = False) -> Download:
         """A file of a message that I may read, or one that I have uploaded and not yet sent.

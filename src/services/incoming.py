@@ -1,4 +1,4 @@
-"""What was received, made into what is kept: documents as they came, pictures written anew (docs/decisions/0013-images.md)."""
+"""What was received, made into what is kept: documents as they came, pictures written anew (decision 13)."""
 
 import asyncio
 import contextlib

@@ -45,6 +45,11 @@ class Lane:
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), context=Context())  # nobody's request: it serves many
 
+    @property
+    def is_busy(self) -> bool:
+        """Is there a send that is not yet answered?"""
+        return self._worker is not None
+
     async def finish(self, seconds: float) -> None:
         """Let what waits be stored, in bounded time; the rest is answered that nobody knows."""
         if self._worker:

@@ -67,6 +67,11 @@ class Sending:
         if not underway:
             del self._underway[origin]
 
+    @property
+    def is_busy(self) -> bool:
+        """Is there a message on its way?"""
+        return any(lane.is_busy for lane in self._lanes)
+
     async def close(self) -> None:
         """Let the sends under way be stored, in bounded time."""
         await asyncio.gather(*(lane.finish(FINISH_SECONDS) for lane in self._lanes))

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import BufferedWriter
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from .locks import PART, is_left_behind, open_part
 
 BLOCK = 1024 * 1024
 """What is written at once: a visit to the thread pool costs as much as many small chunks."""
-ASK_EVERY = 8 * BLOCK
+EVERY = 8 * BLOCK
+"""After so much the disk is asked for room anew, and begins to keep what it has."""
+
+_sync = getattr(os, "fdatasync", os.fsync)
 
 
 class Part:
@@ -28,8 +31,11 @@ class Part:
         self._file = file
         self._writer = wrap(file)
         self._refuse_if_full = refuse_if_full
-        self._block = bytearray()
+        self._block: list[bytes] = []
+        self._waiting = 0
         self._asked: int | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Future[None] | None = None
         self._finished = False
 
     async def write(self, chunk: bytes | bytearray) -> None:
@@ -37,8 +43,9 @@ class Part:
         if self._finished:
             raise ValueError("This part is finished.")
         self.size += len(chunk)
-        self._block += chunk
-        if len(self._block) >= BLOCK:
+        self._block.append(bytes(chunk))
+        self._waiting += len(chunk)
+        if self._waiting >= BLOCK:
             await self._write_block()
 
     async def finish(self) -> None:
@@ -48,16 +55,40 @@ class Part:
         self._finished = True
         await self._write_block()
         with room_needed():
+            await self.settle()
             await to_the_end(self._writer.flush())
             await to_the_end(asyncio.to_thread(os.fsync, self._file.fileno()))
 
     async def _write_block(self) -> None:
-        if self._asked is None or self.size - self._asked >= ASK_EVERY:
-            await asyncio.to_thread(self._refuse_if_full, len(self._block))
-            self._asked = self.size
-        block, self._block = self._block, bytearray()
+        """Have a thread write what waits, while the next chunks come in."""
         with room_needed():
-            await to_the_end(self._writer.write(block))
+            await _ended(self._writing)
+            if self._asked is None or self.size - self._asked >= EVERY:
+                await to_the_end(asyncio.to_thread(self._refuse_if_full, self._waiting))
+                if self._asked is not None:
+                    await self._begin_to_sync()
+                self._asked = self.size
+            block, self._block, self._waiting = self._block, [], 0
+            self._writing = asyncio.ensure_future(self._writer.writelines(block))
+
+    async def _begin_to_sync(self) -> None:
+        """Bring to the disk what was written so far, so that the end does not find all of it waiting."""
+        if self._syncing is None or self._syncing.done():
+            await _ended(self._syncing)
+            self._syncing = asyncio.ensure_future(asyncio.to_thread(_sync, self._file.fileno()))
+
+    async def settle(self) -> None:
+        """Return when no thread works on the file any more. Raises OSError where one of them has failed."""
+        try:
+            await _ended(self._writing)
+        finally:
+            await _ended(self._syncing)
+
+
+async def _ended(work: "asyncio.Future[None] | None") -> None:
+    """Raises what it failed with: an error of the disk is told once alone, and must not be lost."""
+    if work:
+        await to_the_end(work)
 
 
 class Staging:
@@ -76,10 +107,11 @@ class Staging:
         except asyncio.CancelledError:
             opening.add_done_callback(_remove_opened)
             raise
+        part = Part(path, file, self.refuse_if_full)
         try:
-            yield Part(path, file, self.refuse_if_full)
+            yield part
         finally:
-            await to_the_end(asyncio.to_thread(remove, path, file))
+            await to_the_end(_discard(part, file))
 
     def refuse_if_full(self, coming: int) -> None:
         """Raises StorageFull if with `coming` bytes more the disk had less free than must stay free."""
@@ -102,6 +134,12 @@ class Staging:
 
     def _sweep(self) -> int:
         return sum(_remove_if_left_behind(path) for path in self.directory.glob(f"*{PART}"))
+
+
+async def _discard(part: Part, file: BufferedWriter) -> None:
+    with suppress(OSError):  # nobody relies on it any more, or has been told
+        await part.settle()
+    await asyncio.to_thread(remove, part.path, file)
 
 
 def _remove_if_left_behind(path: Path) -> bool:

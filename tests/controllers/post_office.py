@@ -27,7 +27,7 @@ from src.storage.staging import Staging
 from src.storage.store import ObjectMissing, Stored
 from src.viewer import Viewer
 
-from .corner_shop import ORIGIN, CornerShop, Counter, Shop, authenticate
+from .corner_shop import LINKS, ORIGIN, CornerShop, Counter, Shop, authenticate
 
 KIB = 1024
 MAX_BYTES = 64 * KIB
@@ -236,7 +236,15 @@ async def running(tmp_path: Path, **changes: Any) -> AsyncIterator[PostOffice]:
     app, throttle = web.Application(), Counter()
     counters, hatch, staging = Counters(), Hatch(), WatchedStaging(tmp_path / "incoming")
     install(app, settings)
-    mount(app, [counters, hatch], authenticate=authenticate, throttle=throttle, settings=settings, staging=staging)
+    mount(
+        app,
+        [counters, hatch],
+        authenticate=authenticate,
+        throttle=throttle,
+        settings=settings,
+        staging=staging,
+        links=LINKS,
+    )
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, lingering_time=2, shutdown_timeout=1)
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0))

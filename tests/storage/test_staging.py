@@ -20,7 +20,7 @@ from src.errors import StorageFull
 from src.storage import locks
 from src.storage import staging as module
 from src.storage.disk import DiskStore
-from src.storage.staging import ASK_EVERY, BLOCK, Staging
+from src.storage.staging import BLOCK, EVERY, Staging
 
 from .conftest import noise
 
@@ -104,11 +104,11 @@ class TestAPart:
             await part.finish()
             assert part.path.read_bytes() == b"firstagain"
 
-    async def test_holds_no_more_than_a_block_in_memory(self, staging: Staging) -> None:
+    async def test_holds_no_more_than_two_blocks_in_memory(self, staging: Staging) -> None:
         async with staging.part() as part:
             for _ in range(100):
                 await part.write(bytes(65536))
-                assert part.size - part.path.stat().st_size <= BLOCK + 65536
+                assert part.size - part.path.stat().st_size <= 2 * BLOCK + 65536
 
     async def test_takes_nothing_more_once_finished(self, staging: Staging) -> None:
         async with staging.part() as part:
@@ -194,7 +194,53 @@ class TestAPart:
         assert len(os.listdir("/proc/self/fd")) <= before
 
 
+class TestADiskThatFails:
+    async def test_while_more_comes_in_is_told(self, staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The kernel tells of a page that it could not write to whoever asks first, and to nobody after."""
+        monkeypatch.setattr("src.storage.staging._sync", failing)
+        with pytest.raises(OSError, match="a broken disk"):
+            async with staging.part() as part:
+                await part.write(bytes(BLOCK))
+                await part.write(bytes(EVERY))
+                await part.finish()
+        assert parts(staging) == []
+
+
+def failing(descriptor: int) -> None:
+    raise OSError(errno.EIO, "a broken disk")
+
+
 class TestACancellation:
+    async def test_while_the_disk_is_waited_for_waits_too(
+        self, staging: Staging, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        under_way, go_on, ended = threading.Event(), threading.Event(), []
+
+        def slow(descriptor: int) -> None:
+            under_way.set()
+            go_on.wait(5)
+            os.fsync(descriptor)
+            ended.append(descriptor)
+
+        monkeypatch.setattr("src.storage.staging._sync", slow)
+
+        async def upload() -> None:
+            async with staging.part() as part:
+                await part.write(bytes(BLOCK))
+                await part.write(bytes(EVERY))
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(upload())
+        await asyncio.to_thread(under_way.wait, 5)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(ended) == 1
+        assert parts(staging) == []
+
     async def test_in_the_middle_of_a_write_waits_for_its_end(self, staging: Staging) -> None:
         """The file is closed only when no thread writes to it: its descriptor may be somebody else's by then."""
         under_way, go_on = threading.Event(), threading.Event()
@@ -377,10 +423,10 @@ class TestAFullDisk:
         staging = Staging(tmp_path / "incoming", reserve_bytes=40 * BLOCK)
         with pytest.raises(StorageFull):
             async with staging.part() as part:
-                while part.size < 2 * ASK_EVERY:
+                while part.size < 2 * EVERY:
                     await part.write(bytes(65536))
                     free.append(39 * BLOCK if part.size > BLOCK * 2 else free[-1])
-        assert part.size <= BLOCK * 2 + ASK_EVERY
+        assert part.size <= BLOCK * 2 + EVERY
         assert parts(staging) == []
 
     async def test_takes_not_even_a_small_part(self, tmp_path: Path, free: list[int]) -> None:
@@ -407,7 +453,7 @@ class Slow:
     def __init__(self, file, under_way: threading.Event, go_on: threading.Event) -> None:
         self._file, self._under_way, self._go_on = file, under_way, go_on
 
-    def write(self, block: bytes) -> int:
+    def writelines(self, blocks: list[bytes]) -> None:
         self._under_way.set()
         self._go_on.wait(5)
-        return self._file.write(block)
+        self._file.writelines(blocks)

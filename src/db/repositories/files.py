@@ -50,6 +50,11 @@ _OF_MESSAGES = (
     .execution_options(**DIRECT)
 )
 
+_STORED = select(func.coalesce(func.sum(File.size + File.thumbnail_size), 0)).where(File.uploader_id == _ME)
+_COMING = select(func.coalesce(func.sum(Upload.size), 0)).where(Upload.uploader_id == _ME, Upload.finished_at.is_(None))
+_HELD_BY = select((_STORED.scalar_subquery() + _COMING.scalar_subquery()).label("bytes"))
+_ADD = insert(File)
+
 
 class Files:
     """A file is a row of `files`."""
@@ -59,7 +64,7 @@ class Files:
 
     async def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """New files, which no message has yet."""
-        await self._connection.execute(insert(File), rows)
+        await self._connection.execute(_ADD, rows)
 
     async def readable(self, user_id: UUID, file_id: UUID) -> Row | None:
         """The file, if this person may read a message that has it, or has uploaded and not yet sent it.
@@ -111,12 +116,7 @@ class Files:
 
     async def held_by(self, user_id: UUID) -> int:
         """How many bytes this person has here, those included that unfinished uploads have announced."""
-        stored = select(func.coalesce(func.sum(File.size + File.thumbnail_size), 0)).where(File.uploader_id == user_id)
-        coming = select(func.coalesce(func.sum(Upload.size), 0)).where(
-            Upload.uploader_id == user_id, Upload.finished_at.is_(None)
-        )
-        both = select(stored.scalar_subquery() + coming.scalar_subquery())
-        return int(await self._connection.scalar(both) or 0)
+        return int((await self._connection.execute(_HELD_BY, {"user_id": user_id})).scalar() or 0)
 
     async def forget_unsent(self, before: datetime, limit: int) -> list[str]:
         """Forget some files that were uploaded before and never sent; the keys of their objects."""

@@ -22,6 +22,11 @@ _ANY_DUE = (
     .limit(1)
 )
 
+_ADD = insert(OutboxItem)
+_CANCEL = (
+    delete(OutboxItem).where(OutboxItem.id == bindparam("item_id"), OutboxItem.attempts == 0).returning(OutboxItem.id)
+)
+
 
 class Outbox:
     def __init__(self, connection: AsyncConnection) -> None:
@@ -33,13 +38,12 @@ class Outbox:
         """Work that is due as soon as this transaction commits, or then; its id."""
         item_id = new_id()
         row = {"id": item_id, "kind": kind, "payload": payload, "attempts": 0, "created_at": moment}
-        await self._connection.execute(insert(OutboxItem), {**row, "due_at": due_at or moment})
+        await self._connection.execute(_ADD, {**row, "due_at": due_at or moment})
         return item_id
 
     async def cancel(self, item_id: UUID) -> bool:
         """Take back work that nobody has begun; False if somebody has."""
-        untouched = delete(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.attempts == 0)
-        return (await self._connection.execute(untouched.returning(OutboxItem.id))).first() is not None
+        return (await self._connection.execute(_CANCEL, {"item_id": item_id})).first() is not None
 
     async def hasten(self, item_id: UUID, moment: datetime) -> None:
         """Have work done now that was due later."""
