@@ -31,7 +31,8 @@ from .cast import PATIENCE, Answer, Attachment, Fetched, Person, Service, draft
 from .conftest import StartService
 from .controllers.post_office import BOUNDARY, body, headers, part
 from .pictures import opened, picture
-from .test_files import LETTER, anna, boris, group_of, room, stored_objects
+from .test_file_life import time_passes
+from .test_files import LETTER, anna, boris, emptied, group_of, room, stored_objects
 
 __all__ = ["anna", "boris", "room"]
 
@@ -58,6 +59,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[list[Any]]:
     """Whatever comes in, nothing of it is an error of ours."""
     with capture_logs() as said:
         yield said
+    assert any(each["event"] == "request" for each in said), "nothing is heard of the log"
     loud = [each for each in said if each["log_level"] in ("error", "critical") or "exc_info" in each]
     loud += [each for each in caplog.records if each.levelno >= logging.ERROR or each.exc_info]
     assert not loud, loud
@@ -484,7 +486,8 @@ class TestAFullDisk:
         answer = await door.form(*files)
         assert (answer.status, answer.json["code"]) == (507, "storage_full")
         assert (await door.left())[0::2] == (0, 0)
-        assert len((await door.service.parts.files.check.check()).orphans) == 0
+        await time_passes(door.service)
+        await emptied(door.service)
 
 
 class TestIds:
