@@ -118,10 +118,17 @@ def _in_sentences() -> Iterator[None]:
         cause = getattr(error.__cause__, "orig", None) or error.__cause__ or error
         typer.secho(f"chatty: the database cannot be reached ({cause}). See CHATTY_DATABASE_URL.", fg="red", err=True)
     except OSError as error:
-        typer.secho(f"chatty: {error.strerror}: {error.filename}. See CHATTY_DATA_DIR.", fg="red", err=True)
+        typer.secho(f"chatty: {_about(error)}", fg="red", err=True)
     else:
         return
     raise typer.Exit(2)
+
+
+def _about(error: OSError) -> str:
+    """What a file's error or, where no file is to blame, the storage's means to whoever runs the service."""
+    if error.filename is None:
+        return f"the storage fails ({error}). See CHATTY_STORAGE_URL."
+    return f"{error.strerror}: {error.filename}. See CHATTY_DATA_DIR."
 
 
 def _print_json(document: Callable[[], dict[str, Any]]) -> None:

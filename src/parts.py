@@ -119,7 +119,8 @@ def build(settings: Settings) -> Parts:
         REVOKE: revocations.carry_out,
         REMOVE_OBJECTS: Removals(store).carry_out,
     }
-    outbox = OutboxWorker(database, work)
+    # Given up, objects that people have deleted would stay for good.
+    outbox = OutboxWorker(database, work, never_given_up=[REMOVE_OBJECTS])
     files = build_files(settings, database, store, outbox.wake)
     origins = {name: provider.origins for name, provider in providers.items()} | {HOST: host_origins(settings.exchange)}
     provider_pictures = ProviderPictures(

@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     plain_logs()
     config.addinivalue_line("markers", "slow: takes the better part of a minute; leave it out with -m 'not slow'")
     config.addinivalue_line("markers", "one_database: the database makes no difference here, so one is enough")
+    config.addinivalue_line("markers", "both_storages: run on S3 too, with one database; without it, on disk alone")
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
@@ -67,7 +68,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         choice = metafunc.config.getoption("database")
         databases = ["sqlite", "postgres"] if choice == "both" else [choice]
         one_is_enough = metafunc.definition.get_closest_marker("one_database")
-        metafunc.parametrize("database", databases[:1] if one_is_enough else databases, indirect=True)
+        databases = databases[:1] if one_is_enough else databases
+        if metafunc.definition.get_closest_marker("both_storages"):
+            stages = [*((each, "disk") for each in databases), (databases[0], "s3")]
+            names = [*databases, f"{databases[0]}-s3"]
+            metafunc.parametrize(("database", "storage"), stages, ids=names, indirect=True)
+        else:
+            metafunc.parametrize("database", databases, indirect=True)
 
 
 @pytest.fixture
@@ -131,14 +138,39 @@ def redis_url(valkey_server: str) -> str:
     return valkey_server
 
 
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """The storage URL of a bucket that all tests share: `under` gives each its own place."""
+    from .s3 import moto_s3  # here: moto takes a second to import
+
+    with moto_s3() as url:
+        yield url
+
+
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+def storage(request: pytest.FixtureRequest) -> str:
+    """Where this run of the test keeps files: on `disk` or in `s3`."""
+    return str(getattr(request, "param", "disk"))
+
+
+@pytest.fixture
+def storage_url(storage: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty storage of this test's own."""
+    if storage == "disk":
+        return str(tmp_path / "uploads")
+    from .s3 import under
+
+    return under(request.getfixturevalue("s3_url"))
+
+
+@pytest.fixture
+def settings(database_url: str, storage_url: str, tmp_path: Path) -> Settings:
     """Settings of a service in this test's own directory, without rate limits and with quick password hashes."""
     return Settings(
         _env_file=None,
         port=0,
         data_dir=tmp_path,
-        storage_url=str(tmp_path / "uploads"),
+        storage_url=storage_url,
         database_url=database_url,
         rate_limits="off",
         bcrypt_rounds=4,

@@ -9,21 +9,39 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 KEY_ID, SECRET = "key", "s3cr/et+"
+REGION = "ap-northeast-2"
 ENCODED = "key:s3cr%2Fet+"
+
+
+class Moto:
+    """An S3 that can go away and come back, with what it holds. `url`: the storage URL of a bucket in it."""
+
+    def __init__(self, bucket: str = "files") -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        _, self._port = self._server.get_host_and_port()
+        self.url = f"s3://{ENCODED}@{bucket}?region={REGION}&endpoint=http://127.0.0.1:{self._port}"
+        client(self.url).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    def stop(self) -> None:
+        """From here on connections are refused."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Come back at the same address: what moto holds belongs to this process and not to its server."""
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
+        self._server.start()
+        self._server.get_host_and_port()
 
 
 @contextmanager
 def moto_s3() -> Iterator[str]:
     """An S3 while the context lasts: the storage URL of an empty bucket in it; `under` gives a test its own place."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    moto = Moto()
     try:
-        endpoint = "http://{}:{}".format(*server.get_host_and_port())
-        url = f"s3://{ENCODED}@files?region=ap-northeast-2&endpoint={endpoint}"
-        client(url).create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
-        yield url
+        yield moto.url
     finally:
-        server.stop()
+        moto.stop()
 
 
 def under(url: str, prefix: str = "") -> str:

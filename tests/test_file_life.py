@@ -16,8 +16,7 @@ from sqlalchemy import func, select, update
 from src.clock import now
 from src.db.models import File, MessageFile, OutboxItem
 from src.errors import Unavailable
-from src.services import keeping
-from src.services.file_check import SETTLED
+from src.services import file_check, keeping
 from src.services.housekeeping import Housekeeping
 
 from .accounts import alter
@@ -45,6 +44,7 @@ async def backdate(service: Service, **passed: float) -> None:
     await alter(service, update(File).values(created_at=now() - timedelta(**passed)))
 
 
+@pytest.mark.both_storages
 class TestWhatIsNotSent:
     async def test_goes_after_a_day_with_its_bytes(self, service: Service, anna: Person, room: str) -> None:
         await anna.upload(room, LETTER, PHOTO)
@@ -79,6 +79,7 @@ class TestWhatIsNotSent:
         await emptied(service)
 
 
+@pytest.mark.both_storages
 class TestWhatWasSent:
     async def test_stays_when_its_sender_deletes_the_account(
         self, service: Service, anna: Person, boris: Person, room: str
@@ -191,19 +192,20 @@ async def cast_of() -> AsyncIterator[Any]:
     yield people
 
 
+@pytest.mark.both_storages
 class TestDyingInTheMiddle:
     async def test_what_is_stored_and_never_claimed_is_removed_by_the_outbox(
         self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As whoever is killed between storing and COMMIT leaves it."""
-        monkeypatch.setattr(keeping, "TO_BE_CLAIMED_WITHIN", timedelta(seconds=-1))
         source = tmp_path / "source"
         source.write_bytes(b"x")
         monkeypatch.setattr(keeping.Keeping, "_take_back", _nothing)
         with contextlib.suppress(asyncio.CancelledError):
             async with service.parts.files.files._keeping.stored({"chat/documents/ab/abcd": source}):
                 raise asyncio.CancelledError
-        service.parts.outbox.wake()
+        assert await stored_objects(service)
+        await time_passes(service)
         await emptied(service)
 
     async def test_what_took_too_long_is_not_claimed_under_the_removers_hands(
@@ -216,6 +218,41 @@ class TestDyingInTheMiddle:
                 await alter(service, update(OutboxItem).values(attempts=1))
                 async with service.parts.database.transaction() as tx:
                     await kept.claim(tx)
+
+    async def test_what_a_slow_storage_takes_too_late_is_refused_before_the_remover_has_passed(
+        self, service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put, store = type(service.parts.files.store).put, service.parts.files.store
+
+        async def slowly(self: Any, key: str, source: Path) -> None:
+            await put(self, key, source)
+            await asyncio.sleep(0.3)
+
+        monkeypatch.setattr(type(store), "put", slowly)
+        monkeypatch.setattr(keeping, "TO_BE_STORED_WITHIN_SECONDS", 0.5)
+        answer = await anna.upload_raw(f"/rooms/{room}/files", *[LETTER] * 4)
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        await time_passes(service)
+        await emptied(service)
+
+    async def test_what_the_storage_takes_after_it_has_failed_is_removed_too(
+        self, service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """As an S3 does that answers late: the request is lost, and the object is there."""
+        put, store, late = type(service.parts.files.store).put, service.parts.files.store, []
+
+        async def fail(self: Any, key: str, source: Path) -> None:
+            late.append(key)
+            raise TimeoutError
+
+        monkeypatch.setattr(type(store), "put", fail)
+        assert (await anna.upload_raw(f"/rooms/{room}/files", LETTER)).status == 503
+        await asyncio.sleep(0.2)
+        source = tmp_path / "source"
+        source.write_bytes(b"x")
+        await put(store, *late, source)
+        await time_passes(service)
+        await emptied(service)
 
     @pytest.mark.slow
     @pytest.mark.one_database
@@ -231,6 +268,12 @@ class TestDyingInTheMiddle:
         async with operator.serving(), asyncio.timeout(PATIENCE):
             while list(storage.rglob("*.part")):
                 await asyncio.sleep(0.05)
+
+
+async def time_passes(service: Service) -> None:
+    """Let what the outbox waits for be due."""
+    await alter(service, update(OutboxItem).values(due_at=now()))
+    service.parts.outbox.wake()
 
 
 async def _nothing(*_: Any) -> None:
@@ -256,6 +299,7 @@ async def _upload_half(operator: Operator, storage: Path) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.both_storages
 class TestTheCheck:
     async def test_finds_nothing_where_all_is_well(self, service: Service, anna: Person, room: str) -> None:
         await anna.send(room, PHOTO, LETTER)
@@ -264,15 +308,14 @@ class TestTheCheck:
         assert (findings.sound, findings.objects) == (True, 4)
 
     async def test_finds_and_removes_what_belongs_to_nothing(
-        self, service: Service, anna: Person, room: str, tmp_path: Path
+        self, service: Service, anna: Person, room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await anna.send(room, LETTER)
         source = tmp_path / "source"
         source.write_bytes(b"x")
         await service.parts.files.store.put("chat/documents/ab/abcd", source)
         assert (await service.parts.files.check.check()).sound  # it may be on its way
-        long_ago = (now() - 2 * SETTLED).timestamp()
-        os.utime(Path(service.settings.storage_url) / "chat/documents/ab/abcd", (long_ago, long_ago))
+        monkeypatch.setattr(file_check, "SETTLED", timedelta(seconds=-2))  # an hour has passed; S3 counts seconds
         findings = await service.parts.files.check.check()
         assert findings.orphans == ["chat/documents/ab/abcd"]
         assert (await service.parts.files.check.repair(findings)).sound

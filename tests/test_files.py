@@ -53,6 +53,7 @@ async def emptied(service: Service) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.both_storages
 class TestUploading:
     async def test_answers_what_a_picture_is(self, anna: Person, room: str) -> None:
         (file,) = await anna.upload(room, PHOTO)
@@ -119,6 +120,7 @@ class TestUploading:
         assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
+@pytest.mark.both_storages
 class TestSending:
     async def test_shows_the_files_to_everybody_in_the_room(self, anna: Person, boris: Person, room: str) -> None:
         ear = await boris.connect()
@@ -292,6 +294,7 @@ class TestWhoMayFetch:
         assert (await anna.fetch(file["url"])).status == 200
 
 
+@pytest.mark.both_storages
 class TestDeletingTheMessage:
     async def test_ends_every_address_at_once_and_empties_the_storage(
         self, service: Service, anna: Person, boris: Person, room: str

@@ -14,14 +14,19 @@ from .file_names import extension_of
 log = structlog.get_logger("chatty.files")
 
 ANY = "application/octet-stream"
+_PICTURES = frozenset(f"image/{kind}" for kind in ("png", "jpeg", "gif", "webp", "heic", "heif", "avif", "apng"))
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
 
 
 def document_type(name: str, declared: str) -> str:
-    """The media type that people are shown: of the name's extension, else as declared, else of any bytes."""
+    """The media type that people are shown: of the name's extension, else as declared, else of any bytes.
+
+    Never a picture's: what is one by its content is no document.
+    """
     by_name = _by_extension().get(f".{extension_of(name)}")
     said = declared.partition(";")[0].strip().lower()
-    return by_name or (said if _MEDIA_TYPE.fullmatch(said) and not said.startswith("multipart/") else ANY)
+    found = by_name or (said if _MEDIA_TYPE.fullmatch(said) and not said.startswith("multipart/") else ANY)
+    return ANY if found in _PICTURES else found
 
 
 async def banned_word(name: str, declared: str, path: Path, banned: Collection[str]) -> str | None:

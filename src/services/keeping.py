@@ -4,6 +4,7 @@ Before they are stored the outbox is told to remove them; the transaction that m
 Whoever dies in between leaves them to the outbox.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
@@ -22,6 +23,8 @@ from .removals import remove_unless_kept
 log = structlog.get_logger("chatty.files")
 
 TO_BE_CLAIMED_WITHIN = timedelta(minutes=15)
+TO_BE_STORED_WITHIN_SECONDS = 13 * 60
+"""Before they are removed: what is stored after that would be of no row's knowledge."""
 RETRY_MS = 1000
 
 
@@ -54,8 +57,8 @@ class Keeping:
         at = now()
         async with self._database.patient_transaction() as tx:
             removal_id = await remove_unless_kept(tx, [*objects], at, at + TO_BE_CLAIMED_WITHIN)
+        await self._put(objects)  # if it fails, S3 may still store it in a moment: it is removed when it is due
         try:
-            await self._put(objects)
             yield Kept(removal_id)
         except BaseException:
             await uninterrupted(self._take_back(removal_id))
@@ -63,8 +66,9 @@ class Keeping:
 
     async def _put(self, objects: Mapping[str, Path]) -> None:
         try:
-            for key, path in objects.items():
-                await self._store.put(key, path)
+            async with asyncio.timeout(TO_BE_STORED_WITHIN_SECONDS):
+                for key, path in objects.items():
+                    await self._store.put(key, path)
         except OSError as error:
             log.error("The storage does not take a file.", error=repr(error))
             raise Unavailable("The storage cannot be reached; try again.", retry_after_ms=RETRY_MS) from error

@@ -5,7 +5,7 @@ A row is leased by a short transaction that moves its `due_at` forward; a worker
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
@@ -30,11 +30,14 @@ MAX_ATTEMPTS = 12
 
 
 class OutboxWorker:
-    """`handlers`: what to do with a row, by its kind."""
+    """`handlers`: what to do with a row, by its kind. `never_given_up`: kinds that are tried until it is done."""
 
-    def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, database: Database, handlers: Mapping[str, Handler], *, never_given_up: Collection[str] = ()
+    ) -> None:
         self._database = database
         self._handlers = dict(handlers)
+        self._never_given_up = frozenset(never_given_up)
         self._woken = {kind: asyncio.Event() for kind in handlers}
 
     def also(self, kind: str, handler: Handler) -> None:
@@ -91,7 +94,7 @@ class OutboxWorker:
             log.warning("What became of work could not be noted; it comes again.", error=type(error).__name__)
 
     async def _attempt(self, row: Row) -> None:
-        if row.attempts >= MAX_ATTEMPTS:  # each of them ended the worker: nobody was left to note a failure
+        if self._is_last(row, row.attempts):  # each of them ended the worker: nobody was left to note a failure
             await self._give_up(row, row.last_error or "The worker did not survive it.")
             return
         try:
@@ -108,12 +111,15 @@ class OutboxWorker:
     async def _failed(self, row: Row, error: Exception) -> None:
         what = f"{type(error).__name__} {getattr(error, 'code', '')}".strip()
         attempts = row.attempts + 1
-        if attempts >= MAX_ATTEMPTS:
+        if self._is_last(row, attempts):
             await self._give_up(row, what)
             return
         log.warning("Work of the outbox failed; it is tried again.", kind=row.kind, attempts=attempts, error=what)
         async with self._database.transaction() as tx:
             await tx.outbox.put_off(row.id, what, now() + delay(attempts))
+
+    def _is_last(self, row: Row, attempts: int) -> bool:
+        return attempts >= MAX_ATTEMPTS and row.kind not in self._never_given_up
 
     async def _give_up(self, row: Row, what: str) -> None:
         log.error("Work of the outbox failed for good.", kind=row.kind, id=str(row.id), error=what)

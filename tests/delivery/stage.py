@@ -82,14 +82,14 @@ class Service:
             "PORT": self._port, "DATA_DIR": home, "STORAGE_URL": home / "uploads", "DATABASE_URL": database_url,
             "RATE_LIMITS": "off", "BCRYPT_ROUNDS": 4, "LOG_LEVEL": "warning", "ACCESS_TOKEN_SECONDS": 7 * 86_400,
         }  # fmt: skip
-        self._environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in settings.items()}
+        self.environment = os.environ | {f"CHATTY_{name}": str(value) for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
         """Start, and wait until it answers. Raises RuntimeError."""
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "src", "serve", "--migrate"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
         async with aiohttp.ClientSession() as http:
             for _ in range(START_SECONDS * 20):
                 try:

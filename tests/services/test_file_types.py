@@ -19,6 +19,9 @@ PROGRAM = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00\xb8" + b"
         ("a", "text/html\r\nX: y", "application/octet-stream"),
         ("a", "multipart/mixed", "application/octet-stream"),
         ("a.html", "image/png", "text/html"),
+        ("cat.png", "text/html", "application/octet-stream"),
+        ("cat", "image/png", "application/octet-stream"),
+        ("cat.svg", "image/png", "image/svg+xml"),
     ],
 )
 def test_a_document_is_what_its_name_says_else_what_its_sender_says(name: str, declared: str, said: str) -> None:

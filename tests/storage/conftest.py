@@ -11,24 +11,13 @@ from src.storage.staging import Staging
 from src.storage.storages import store_for
 from src.storage.store import Store
 
-from ..s3 import moto_s3, under
-
 MakeFile = Callable[[bytes], Path]
 
 
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    """The storage URL of a bucket that all tests share: `under` gives each its own place."""
-    with moto_s3() as url:
-        yield url
-
-
 @pytest.fixture(params=["disk", "s3"])
-def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty storage: a directory, then a bucket."""
-    if request.param == "disk":
-        return str(tmp_path / "uploads")
-    return under(request.getfixturevalue("s3_url"))
+def storage(request: pytest.FixtureRequest) -> str:
+    """A directory, then a bucket."""
+    return str(request.param)
 
 
 @pytest.fixture
