@@ -27,7 +27,21 @@ cli.add_typer(files, name="files")
 def main() -> None:
     """Run the command that the arguments name. What it writes is for its own user: messages, hashes, secrets, mails."""
     os.umask(0o077)
-    cli()
+    try:
+        cli()
+    except SystemExit as end:
+        if "obstore" in sys.modules:
+            _leave(end.code)
+        raise
+
+
+def _leave(code: str | int | None) -> None:
+    """End at once: a thread of the S3 client that meets Python's own end aborts the process."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201 - as Python itself says it
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 @cli.command()

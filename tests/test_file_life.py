@@ -307,6 +307,17 @@ class TestTheCheck:
         findings = await service.parts.files.check.check()
         assert (findings.sound, findings.objects) == (True, 4)
 
+    async def test_misses_nothing_that_is_just_being_removed(
+        self, service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        message = await anna.send(room, PHOTO)
+        keys = await stored_objects(service)
+        async with service.parts.database.transaction() as tx:
+            await tx.outbox.add("remove_objects", {"keys": keys}, now(), now() + timedelta(hours=1))
+        await anna.delete(f"/messages/{message['id']}")
+        await emptied(service)
+        assert (await service.parts.files.check.check()).sound
+
     async def test_finds_and_removes_what_belongs_to_nothing(
         self, service: Service, anna: Person, room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

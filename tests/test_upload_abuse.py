@@ -242,7 +242,7 @@ class TestWhatCouldRun:
         for name, (_, data) in cases.items():
             view, got = await door.taken(name, part(name="cat.png", data=data, kind="image/png"))
             assert (view["kind"], view["thumbnail_url"]) == ("document", None), name
-            assert (got.body, got.headers["Content-Type"]) == (data, "image/png"), name
+            assert (got.body, got.headers["Content-Type"]) == (data, "application/octet-stream"), name
             assert got.headers["Content-Disposition"] == 'attachment; filename="cat.png"'
 
     async def test_a_pdf_is_to_be_saved(self, door: Door) -> None:

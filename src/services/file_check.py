@@ -1,12 +1,12 @@
 """`chatty files check`: what the rows say is stored, held against what is stored."""
 
-from collections.abc import Collection
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ..clock import now
 from ..db.database import Database
-from ..storage.store import Store
+from ..storage.store import ObjectMissing, Store
 from .pictures import keys_of_avatar
 from .removals import REMOVE_OBJECTS
 
@@ -45,9 +45,10 @@ class FileCheck:
         """
         before = now() - SETTLED
         found = {each.key: (each.size, each.modified_at) async for each in self._store.list()}
-        known = await self._known()
+        known, doomed = await self._known()
         findings = Findings(objects=len(found), bytes=sum(size for size, _ in found.values()))
-        findings.orphans = sorted(key for key in found.keys() - known.keys() if found[key][1] < before)
+        nobodys = found.keys() - known.keys() - doomed
+        findings.orphans = sorted(key for key in nobodys if found[key][1] < before)
         findings.missing = await self._still_missing(known.keys() - found.keys())
         findings.differ = sorted(
             key for key, size in known.items() if size is not None and key in found and found[key][0] != size
@@ -65,12 +66,20 @@ class FileCheck:
             await tx.file_keys.forget_unsent(findings.missing)
         return await self.check()
 
-    async def _still_missing(self, keys: Collection[str]) -> list[str]:
-        known = await self._known() if keys else {}
-        return sorted(key for key in keys if key in known)
+    async def _still_missing(self, keys: Set[str]) -> list[str]:
+        """Those of these keys that are still named, and still not there."""
+        named = keys & (await self._known())[0].keys() if keys else ()
+        return [key for key in sorted(named) if not await self._is_there(key)]
 
-    async def _known(self) -> dict[str, int | None]:
-        """Every key that some row names, with the size of its object where the row knows it."""
+    async def _is_there(self, key: str) -> bool:
+        try:
+            await self._store.size(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    async def _known(self) -> tuple[dict[str, int | None], set[str]]:
+        """Every key that some row names, with the size of its object where the row knows it; and those to be removed."""
         known: dict[str, int | None] = {}
         async with self._database.snapshot() as reads:
             async for some in reads.file_keys.of_files(ROWS_AT_ONCE):
@@ -78,5 +87,4 @@ class FileCheck:
             async for avatars in reads.file_keys.avatars(ROWS_AT_ONCE):
                 known |= {key: None for avatar in avatars for key in keys_of_avatar(avatar)}
             known |= await reads.file_keys.of_parts()
-            known |= dict.fromkeys(await reads.file_keys.about_to_be_removed(REMOVE_OBJECTS))
-        return known
+            return known, {*await reads.file_keys.about_to_be_removed(REMOVE_OBJECTS)}
