@@ -79,7 +79,7 @@ class FileCheck:
         return True
 
     async def _known(self) -> tuple[dict[str, int | None], set[str]]:
-        """Every key that some row names, with the size of its object where the row knows it; and those to be removed."""
+        """Every key that some row names, with the size of its object where the row has it; and those to be removed."""
         known: dict[str, int | None] = {}
         async with self._database.snapshot() as reads:
             async for some in reads.file_keys.of_files(ROWS_AT_ONCE):
