@@ -15,6 +15,7 @@ SILENCE_SECONDS = 30.0
 TURN = web.AppKey("turn", asyncio.Lock)
 """Whose piece is being worked on: one at a time, so that between any two of them everybody else is served."""
 
+_CONTINUED = web.RequestKey("continued", bool)
 _BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSError)
 
 
@@ -34,9 +35,10 @@ async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]
 
     Raises TooLarge after the piece with which there are more than `most` bytes, and Malformed where the body breaks
     off or comes too slowly: at less than BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the
-    time spent waiting counts.
+    time spent waiting counts. May be called again for what a former call, which was closed, has left.
     """
-    if _waits_for_us(request):
+    if _waits_for_us(request) and _CONTINUED not in request:
+        request[_CONTINUED] = True
         await _say_continue(request)
     clock = asyncio.get_running_loop().time
     received, waited = 0, 0.0
