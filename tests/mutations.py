@@ -425,7 +425,8 @@ CHANGES_NO_ROOM = {
     ("DELETE", "/friends/requests/{user_id}"), ("PATCH", "/friends/{user_id}"), ("DELETE", "/friends/{user_id}"),
     ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
     ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
-    ("POST", "/rooms/{room_id}/files"),
+    ("POST", "/rooms/{room_id}/files"), ("OPTIONS", "/rooms/{room_id}/uploads"),
+    ("POST", "/rooms/{room_id}/uploads"), ("PATCH", "/uploads/{upload_id}"), ("DELETE", "/uploads/{upload_id}"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
 }  # fmt: skip
 """Of the registries: what concerns people alone, and what is not kept. Profiles follow `user_changed`."""

@@ -1,6 +1,5 @@
 """The headers of tus 1.0 (tus.io), read and written."""
 
-import base64
 import binascii
 import re
 from datetime import datetime
@@ -89,7 +88,9 @@ def http_date(moment: datetime) -> str:
 
 def _decoded(value: str) -> str:
     try:
-        text = base64.b64decode(value.encode("ascii"), validate=True).decode("utf-8")
+        if len(value) % 4:
+            raise binascii.Error
+        text = binascii.a2b_base64(value.encode("ascii"), strict_mode=True).decode("utf-8")
     except (binascii.Error, UnicodeError):
         raise _invalid("Upload-Metadata", "base64", "must hold UTF-8 in Base64") from None
     if _CONTROL.search(text):

@@ -64,7 +64,7 @@ class FileCheck:
             await tx.file_keys.forget_thumbnails(findings.missing)
             await tx.file_keys.forget_unsent(findings.missing)
             parts = await tx.uploads.forget_with_parts(findings.missing)
-            await remove_objects(tx, parts, now())
+            await remove_objects(tx, [key for key in parts if key not in findings.missing], now())
         return await self.check()
 
     async def _still_missing(self, keys: Collection[str]) -> list[str]:
