@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from .cast import PATIENCE, Answer, Person
+from sqlalchemy import select, update
+
+from src.clock import now
+from src.db.models import Upload, UploadPart
+
+from .accounts import alter
+from .cast import PATIENCE, Answer, Person, Service
+from .test_files import stored_objects
+
+KIB = 1024
+MIB = 1024 * KIB
+PART = 64 * KIB
 
 SPOKEN = {"Tus-Resumable": "1.0.0"}
 BYTES = "application/offset+octet-stream"
@@ -101,3 +112,42 @@ def named(headers: Mapping[str, str]) -> dict[str, str]:
 def path_of(answer: Answer) -> str:
     """The path below the API that a creation answered."""
     return urlsplit(answer.headers["Location"]).path.removeprefix("/api/v1")
+
+
+async def parts_of(service: Service) -> list[tuple[int, int]]:
+    """Where each part begins, and how long it is."""
+    async with service.parts.database.snapshot() as reads:
+        rows = await reads._connection.execute(select(UploadPart.start, UploadPart.size).order_by(UploadPart.start))
+        return [(row.start, row.size) for row in rows.all()]
+
+
+async def nothing_waits(service: Service) -> None:
+    """Wait until no part of anybody's is in the staging area."""
+    async with asyncio.timeout(PATIENCE):
+        while list(service.parts.files.staging.directory.glob("*")):
+            await asyncio.sleep(0.02)
+
+
+async def only_objects(service: Service, number: int) -> None:
+    """Wait until so many objects are stored."""
+    async with asyncio.timeout(PATIENCE):
+        while len(await stored_objects(service)) != number:
+            await asyncio.sleep(0.02)
+
+
+async def only_files(service: Service, number: int = 1) -> None:
+    """Wait until so many objects are stored; none of them may be a part."""
+    await only_objects(service, number)
+    assert not any(key.startswith("chat/parts") for key in await stored_objects(service))
+
+
+async def expire(service: Service) -> None:
+    await alter(service, update(Upload).values(expires_at=now()))
+
+
+def code(answer: Any) -> tuple[int, str]:
+    return answer.status, answer.json["code"]
+
+
+def fields(answer: Any) -> list[tuple[str, str]]:
+    return [(error["field"], error["code"]) for error in answer.json["errors"]]

@@ -17,7 +17,8 @@ MAX_METADATA = 4096
 MAX_WORD = 1000
 UNKNOWN_TYPE = "application/octet-stream"
 LONGEST_TYPE = 127
-METADATA_PATTERN = r"^[!-+\--~]+( [A-Za-z0-9+/]+={0,2})?(,[!-+\--~]+( [A-Za-z0-9+/]+={0,2})?)*$"
+_PAIR = r"[!-+\--~]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)?"
+METADATA_PATTERN = f"^{_PAIR}(,{_PAIR})*$"
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _KEY = re.compile(r"[!-+\--~]+")  # ASCII without blanks and commas

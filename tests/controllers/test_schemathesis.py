@@ -28,6 +28,8 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
     room = await anna.post("/rooms", {"kind": "direct", "user_id": boris.id})
     sent = [await person.post(f"/rooms/{room['id']}/messages", draft()) for person in (anna, boris)]
     shown = await anna.send(room["id"], Attachment("letter.txt", b"Dear Boris"), Attachment("a.png", picture("PNG")))
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
+    begun = [await anna.raw("POST", f"/rooms/{room['id']}/uploads", headers=headers) for _ in range(20)]
     return os.environ | {
         "SCHEMATHESIS_HOOKS": "tests.controllers.schemathesis_hooks",
         "CHATTY_TEST_URL": service.url,
@@ -36,6 +38,7 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
         "CHATTY_TEST_USERS": ",".join(person.id for person in (boris, mallory, hong)),
         "CHATTY_TEST_ROOM": room["id"],
         "CHATTY_TEST_FILES": ",".join(file["id"] for file in shown["files"]),
+        "CHATTY_TEST_UPLOADS": ",".join(each.headers["Location"].rpartition("/")[2] for each in begun),
         "CHATTY_TEST_MESSAGES": ",".join(each["message"]["id"] for each in sent),
     }
 
