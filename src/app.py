@@ -28,6 +28,7 @@ from .controllers.oauth import IdentitiesController, OAuthController
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
 from .controllers.pictures import PicturesController
+from .controllers.resumable import ResumableController
 from .controllers.rooms import RoomsController
 from .controllers.search import SearchController
 from .controllers.serving import mount
@@ -52,6 +53,7 @@ CONTROLLERS = (
     RoomsController,
     MessagesController,
     FilesController,
+    ResumableController,
     SearchController,
     CursorsController,
 )
@@ -97,6 +99,9 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         RoomsController(parts.rooms, parts.groups, parts.leaving, parts.throttle),
         MessagesController(parts.messages, parts.sending, parts.edits, parts.reactions),
         _files_controller(parts),
+        ResumableController(
+            parts.files.resumable, parts.files.turns, parts.settings.public_url, parts.settings.files.max_bytes
+        ),
         SearchController(parts.search),
         CursorsController(parts.cursors),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .config import Settings
 from .db.database import Database
 from .images.workshop import Workshop
+from .services.assembly import Assembly
 from .services.file_check import FileCheck
 from .services.file_signatures import FileSignatures
 from .services.file_sweeps import FileSweeps
@@ -14,6 +15,7 @@ from .services.incoming import Incoming
 from .services.keeping import Keeping
 from .services.pictures import Pictures
 from .services.quotas import Quotas
+from .services.resumable import Resumable
 from .services.turns import Turns
 from .storage.staging import Staging
 from .storage.storages import staging_for
@@ -29,6 +31,7 @@ class FileParts:
     signatures: FileSignatures
     files: Files
     pictures: Pictures
+    resumable: Resumable
     turns: Turns
     sweeps: FileSweeps
     check: FileCheck
@@ -38,13 +41,23 @@ def build_files(settings: Settings, database: Database, store: Store, wake: Call
     """The parts, not yet running. `wake`: called after a COMMIT that left the outbox something to do."""
     limits, staging = settings.files, staging_for(settings)
     incoming = Incoming(staging, Workshop(limits.image_megapixels), limits)
-    keeping = Keeping(database, store, wake)
+    keeping, quotas = Keeping(database, store, wake), Quotas(limits.quota_bytes)
+    files = Files(database, incoming, keeping, quotas)
     return FileParts(
         store=store,
         staging=staging,
         signatures=FileSignatures(settings.signing_key, limits.link_seconds),
-        files=Files(database, incoming, keeping, Quotas(limits.quota_bytes)),
+        files=files,
         pictures=Pictures(database, store, incoming, keeping, wake),
+        resumable=Resumable(
+            database=database,
+            staging=staging,
+            keeping=keeping,
+            quotas=quotas,
+            assembly=Assembly(database, staging, store, files, wake),
+            settings=limits,
+            wake=wake,
+        ),
         turns=Turns(UPLOADS_AT_ONCE if settings.rate_limits == "on" else None),
         sweeps=FileSweeps(database, staging, limits.kept_unsent, wake),
         check=FileCheck(database, store),

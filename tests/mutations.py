@@ -425,7 +425,9 @@ CHANGES_NO_ROOM = {
     ("DELETE", "/friends/requests/{user_id}"), ("PATCH", "/friends/{user_id}"), ("DELETE", "/friends/{user_id}"),
     ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
     ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
-    ("POST", "/rooms/{room_id}/files"), ("PUT", "/users/me/avatar"), ("DELETE", "/users/me/avatar"),
+    ("PUT", "/users/me/avatar"), ("DELETE", "/users/me/avatar"), ("POST", "/rooms/{room_id}/files"),
+    ("OPTIONS", "/rooms/{room_id}/uploads"),
+    ("POST", "/rooms/{room_id}/uploads"), ("PATCH", "/uploads/{upload_id}"), ("DELETE", "/uploads/{upload_id}"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
 }  # fmt: skip
 """Of the registries: what concerns people alone, and what is not kept. Profiles follow `user_changed`."""

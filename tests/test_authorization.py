@@ -4,9 +4,10 @@ Anna owns what is asked for, and has linked Kakao. Boris is her friend and in he
 blocked by her, Mallory is a stranger. Nobody without a valid access token gets anywhere but through the public routes.
 """
 
+import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +38,7 @@ class Stage:
     room: str = ""
     line: str = ""
     session: str = ""
+    upload: str = ""
 
     @property
     def roles(self) -> dict[str, Person]:
@@ -48,7 +50,7 @@ class Stage:
 class Expected:
     """What each role is answered, who is no member any more what strangers are.
 
-    `all` stands for every signed-in role; `body` is made for the stage.
+    `all` stands for every signed-in role; `body` is made for the stage; `headers` go with it.
     """
 
     all: int | None = None
@@ -57,6 +59,7 @@ class Expected:
     blocked: int | None = None
     stranger: int | None = None
     body: Callable[[Stage], Any] = lambda stage: None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, role: str) -> int:
         status = getattr(self, {"former": "stranger"}.get(role, role)) or self.all
@@ -67,6 +70,8 @@ class Expected:
 def message(stage: Stage) -> dict[str, str]:
     return {"client_id": str(uuid4()), "text": "hello"}
 
+
+TUS = {"Tus-Resumable": "1.0.0"}
 
 # Paths name Anna, her room and her session. So `owner` is Anna acting on herself.
 SIGNED_IN = {
@@ -135,6 +140,15 @@ SIGNED_IN = {
     ("GET", "/messages/{message_id}/receipts"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/rooms/{room_id}/files"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/files"): Expected(owner=400, friend=400, blocked=404, stranger=404),
+    ("POST", "/rooms/{room_id}/uploads"): Expected(
+        owner=201, friend=201, blocked=404, stranger=404, headers={**TUS, "Upload-Length": "10"}
+    ),
+    ("GET", "/uploads/{upload_id}"): Expected(owner=200, friend=404, blocked=404, stranger=404),
+    ("PATCH", "/uploads/{upload_id}"): Expected(
+        owner=204, friend=404, blocked=404, stranger=404,
+        headers={**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+    ),
+    ("DELETE", "/uploads/{upload_id}"): Expected(owner=204, friend=404, blocked=404, stranger=404, headers=TUS),
     ("GET", "/search/messages"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/read"): Expected(
         owner=200, friend=200, blocked=404, stranger=404, body=lambda _: {"seq": 1}
@@ -155,6 +169,7 @@ OPEN = {
     ("POST", "/auth/exchange"): 422,
     ("GET", "/avatars/{key}"): 404,
     ("GET", "/files/{file_id}"): 401,
+    ("OPTIONS", "/rooms/{room_id}/uploads"): 204,
     ("GET", "/files/{file_id}/thumbnail"): 401,
     ("GET", "/auth/oauth/kakao/unlinked"): 401,
     ("POST", "/auth/oauth/kakao/unlinked"): 401,
@@ -216,12 +231,15 @@ async def stage(cast: Cast) -> Stage:
     await made.clara.post(f"/rooms/{made.room}/leave", {"quiet": True})
     await made.clara.delete(f"/friends/{made.anna.id}")
     await link(made.anna, identity())
+    began = await made.anna.raw("POST", f"/rooms/{made.room}/uploads", headers={**TUS, "Upload-Length": "10"})
+    made.upload = began.headers["Location"].rpartition("/")[2]
     made.session = (await made.anna.get("/auth/sessions"))["items"][0]["id"]
     return made
 
 
 def path_of(route: Route, stage: Stage) -> str:
     ids = {"user_id": stage.anna.id, "room_id": stage.room, "message_id": stage.line, "session_id": stage.session}
+    ids["upload_id"] = stage.upload
     query = f"?q=hello&room_id={stage.room}" if route.path == "/search/messages" else ""
     return route.path.format(**ids, emoji="👍", provider="kakao") + query
 
@@ -237,13 +255,16 @@ async def test_each_role_gets_what_it_may(stage: Stage, key: tuple[str, str]) ->
     expected, route = SIGNED_IN[key], ROUTES[key]
     # Strangers first: what they are refused must not have changed anything for whom it belongs to.
     for role in ("stranger", "former", "blocked", "friend", "owner"):
-        answer = await stage.roles[role].raw(key[0], path_of(route, stage), expected.body(stage))
+        answer = await stage.roles[role].raw(
+            key[0], path_of(route, stage), expected.body(stage), headers=expected.headers
+        )
         assert answer.status == expected.of(role), f"{role}: {answer.status} {answer.json}"
 
 
 @pytest.mark.parametrize("key", OPEN, ids=" ".join)
 async def test_public_routes_answer_anybody(cast: Cast, key: tuple[str, str]) -> None:
-    path = key[1].replace("{file_id}", str(uuid4())).replace("{key}", uuid4().hex)
+    ids = {"file_id": str(uuid4()), "room_id": str(uuid4()), "key": uuid4().hex}
+    path = re.sub(r"{(\w+)}", lambda found: ids.get(found[1], found[0]), key[1])
     answer = await cast.anonymous.raw(key[0], path, {} if key[0] == "POST" else None)
     assert answer.status == OPEN[key], answer.json
 
@@ -279,7 +300,9 @@ async def test_no_route_opens_without_a_valid_access_token(stage: Stage, cast: C
         person = cast.anonymous
         person.token = token
         for key, expected in SIGNED_IN.items():
-            answer = await person.raw(key[0], path_of(ROUTES[key], stage), expected.body(stage))
+            answer = await person.raw(
+                key[0], path_of(ROUTES[key], stage), expected.body(stage), headers=expected.headers
+            )
             assert (answer.status, answer.json["code"]) == (401, code), f"{name}: {key}"
 
 

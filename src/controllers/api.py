@@ -19,6 +19,7 @@ from ..errors import ChattyError
 from ..viewer import ClientInfo, Viewer
 from .forms import Form
 from .uploads import Upload
+from .wire import Wire
 
 PREFIX: Final = "/api/v1"
 Access = Literal["signed_in", "public"]
@@ -82,6 +83,7 @@ class Route:
     any_query: bool = False
     upload: Upload | None = None
     media: str | None = None
+    wire: Wire | None = None
 
     def parameter_from(self, source: Source) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.source == source), None)
@@ -99,6 +101,7 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
     any_query: bool = False,
     upload: Upload | None = None,
     media: str | None = None,
+    wire: Wire | None = None,
 ) -> Callable[[Method], Method]:
     """Declare a route.
 
@@ -106,8 +109,8 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
     `limit`: a policy of `services/throttle.py`, counted per person, or per client address where `access` is PUBLIC.
     `errors`: refusals of this route beyond those that its parameters bring. `any_query`: others send us here and say
     what they like; what its model does not know, cannot read or gets twice counts as absent. `upload`: the files that
-    the parameter of type Form reads. `media`: what a web.StreamResponse holds, such as `image/*`. Raises TypeError for
-    a faulty declaration.
+    the parameter of type Form reads. `media`: what a web.StreamResponse holds, such as `image/*`. `wire`: headers and
+    bytes that the method reads from its request itself. Raises TypeError for a faulty declaration.
     """
 
     def declare(function: Method) -> Method:
@@ -123,7 +126,7 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
             name=function.__name__, tag="", method=method, path=path, access=access, limit=limit,
             status=status or (204 if answer is None else 200), also=also or {}, errors=errors,
             parameters=parameters, answer=answer, doc=inspect.cleandoc(function.__doc__), any_query=any_query,
-            upload=upload, media=media,
+            upload=upload, media=media, wire=wire,
         )  # fmt: skip
         setattr(function, REGISTERED, declared)
         return function
@@ -136,6 +139,7 @@ post = partial(route, "POST")
 put = partial(route, "PUT")
 patch = partial(route, "PATCH")
 delete = partial(route, "DELETE")
+options = partial(route, "OPTIONS")
 
 
 def routes_of(controller: type) -> list[Route]:

@@ -14,6 +14,7 @@ GRACE_SECONDS = 10.0
 BYTES_PER_SECOND = 32 * 1024
 SILENCE_SECONDS = 30.0
 
+_CONTINUED = web.RequestKey("continued", bool)
 _BROKEN = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError, OSError)
 
 
@@ -33,9 +34,10 @@ async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]
 
     Raises TooLarge after the piece with which there are more than `most` bytes, and Malformed where the body breaks
     off or comes too slowly: at less than BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the
-    time spent waiting counts.
+    time spent waiting counts. May be called again for what a former call, which was closed, has left.
     """
-    if _waits_for_us(request):
+    if _waits_for_us(request) and _CONTINUED not in request:
+        request[_CONTINUED] = True
         await _say_continue(request)
     clock = asyncio.get_running_loop().time
     received, waited = 0, 0.0

@@ -18,7 +18,7 @@ from structlog.contextvars import bind_contextvars
 from ..config import Settings
 from ..errors import ChattyError, Forbidden, MethodNotAllowed, Unexpected, UnsupportedType
 from .edge import explain, headers_of, problem
-from .serving import VIEWER
+from .serving import ALWAYS, VIEWER
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,6 +28,7 @@ SOCKETS = "/socket.io/"
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_NOTHING: Mapping[str, str] = {}
 _QUIET = ("/socket.io/", "/healthz", "/readyz")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,7 +48,7 @@ _EXPOSED = (
     "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
     "ETag, Content-Disposition, Content-Range, Content-Length, Accept-Ranges, Location, "
     "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Length, Upload-Offset, Upload-Metadata, "
-    "Upload-Defer-Length, Upload-Expires"
+    "Upload-Defer-Length, Upload-Expires, Chatty-File-Id"
 )
 
 log = structlog.get_logger("chatty.http")
@@ -151,6 +152,7 @@ def _header_writer(settings: Settings) -> Callable[[web.Request, web.StreamRespo
         headers = response.headers
         headers.update(fixed)
         headers["X-Request-ID"] = request_id(request)
+        headers.update(request.get(ALWAYS, _NOTHING))
         headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
         headers.setdefault("Cross-Origin-Resource-Policy", "same-site")
         if not request.path.startswith(SOCKETS):

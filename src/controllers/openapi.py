@@ -25,7 +25,7 @@ from ..errors import (
 )
 from .api import PREFIX, PUBLIC, Parameter, Route, routes_of
 from .edge import Problem, headers_of, problem
-from .openapi_files import binary_answers, form_schema
+from .openapi_files import binary_answers, bytes_taken, form_schema, header_parameters, headers_given
 from .serving import policies_of
 
 Json = dict[str, Any]
@@ -125,7 +125,11 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         "tags": [route.tag],
         "summary": summary.strip().replace("`", ""),
         "security": [] if route.access == PUBLIC else [{"bearer": []}],
-        "parameters": [*_path_parameters(route, schemas), *_query_parameters(route, schemas)],
+        "parameters": [
+            *_path_parameters(route, schemas),
+            *_query_parameters(route, schemas),
+            *header_parameters(route.wire),
+        ],
         "responses": {**_successes(route, schemas), **_refusals(route)},
     }
     if rest.strip():
@@ -138,6 +142,8 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
 def _request_body(route: Route, schemas: _Schemas) -> Json | None:
     if route.upload:
         return {"required": True, "content": {"multipart/form-data": {"schema": form_schema(route.upload)}}}
+    if route.wire and route.wire.body:
+        return bytes_taken(route.wire)
     body = route.parameter_from("body")
     if not body:
         return None
@@ -182,7 +188,7 @@ def _successes(route: Route, schemas: _Schemas) -> Json:
         str(status): {
             "description": words,
             **({"content": content} if content else {}),
-            **({"headers": {"Location": LOCATION}} if status == 302 else {}),
+            **({"headers": {"Location": LOCATION}} if status == 302 else headers_given(route.wire)),
         }
         for status, words in {route.status: "Done." if route.status != 201 else "Made.", **route.also}.items()
     }
@@ -195,7 +201,7 @@ def refusals_of(route: Route) -> list[type[ChattyError]]:
         found |= {Unauthorized, TokenExpired}
     if route.parameter_from("body"):
         found |= {Malformed, TooLarge, UnsupportedType}
-    if route.upload:
+    if route.upload or (route.wire and route.wire.body):
         found |= {Malformed, TooLarge, UnsupportedType, StorageFull}
     if policies_of(route):
         found.add(RateLimited)

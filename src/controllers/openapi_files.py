@@ -3,6 +3,7 @@
 from typing import Any
 
 from .uploads import FileField, Upload
+from .wire import Wire
 
 Json = dict[str, Any]
 BINARY: Json = {"type": "string", "format": "binary"}
@@ -30,6 +31,25 @@ def binary_answers(media: str) -> Json:
         "304": {"description": "What you have is it.", "headers": _ETAG},
         "416": {"description": "There is no such range.", "headers": _RANGE},
     }
+
+
+def header_parameters(wire: Wire | None) -> list[Json]:
+    """The headers that a route asks for."""
+    return [
+        {"name": name, "in": "header", "required": asked.required, "description": asked.words, "schema": asked.schema}
+        for name, asked in (wire.asks if wire else {}).items()
+    ]
+
+
+def bytes_taken(wire: Wire) -> Json:
+    """A body that is taken as it is."""
+    return {"required": not wire.optional_body, "content": {wire.body: {"schema": BINARY}}}
+
+
+def headers_given(wire: Wire | None) -> Json:
+    """The headers of a success, as a part of its description."""
+    given = {name: _text(words) for name, words in wire.gives.items()} if wire else {}
+    return {"headers": given} if given else {}
 
 
 def _text(description: str) -> Json:

@@ -1,7 +1,7 @@
 """Routes, served: who is asking, may they ask so often, what do they say, then one call of a controller's method."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 from aiohttp import web
@@ -22,6 +22,8 @@ from .parsing import bearer_token, path_reader, query_reader, read_json, toleran
 from .uploads import Staging, limits_of
 
 VIEWER = web.RequestKey("viewer", Viewer)
+ALWAYS: web.RequestKey[Mapping[str, str]] = web.RequestKey("always", Mapping)
+"""Headers that whatever is answered carries, a refusal too."""
 Authenticate = Callable[[str], Awaitable[Viewer]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FromRequest = Callable[[web.Request], Any]
@@ -57,7 +59,7 @@ def mount(  # noqa: PLR0913 - what stands around every route, each given by name
     for controller in controllers:
         for declared in routes_of(type(controller)):
             handle = _Endpoint(declared, controller, around).handle
-            if declared.upload:
+            if declared.upload or (declared.wire and declared.wire.body):
                 patient.add((PREFIX + declared.path, declared.method))
             handlers[PREFIX + declared.path][declared.method] = handle
             if declared.method == "GET" and declared.status != 302:  # what sends a browser on does something on the way
@@ -101,8 +103,11 @@ class _Endpoint:
         self._body = route.parameter_from("body")
         takes_query = route.any_query or route.parameter_from("query")
         self._refuse_query = None if takes_query else query_reader(None)
+        self._always = route.wire.always if route.wire else None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if self._always:
+            request[ALWAYS] = self._always
         arguments = await self._who_is_asking(request)
         try:
             if self._refuse_query:

@@ -39,6 +39,20 @@ class RoomFile(File):
     created_at: Timestamp
 
 
+class ResumableUpload(View):
+    """A file that comes in pieces (tus.io). `offset`: how many of its `size` bytes are here; `file`: once all are.
+
+    At `expires_at` it is forgotten; not so its file.
+    """
+
+    id: UUID
+    room_id: UUID
+    offset: int
+    size: int
+    file: File | None
+    expires_at: Timestamp
+
+
 class GalleryQuery(PageQuery):
     """`kind`: only these."""
 

@@ -90,7 +90,8 @@ class Deletion:
         await _sever(tx, user.id)
         await self._forget_identities(tx, user.id)
         await tx.departures.forget(user.id)
-        await remove_objects(tx, [*await tx.files.forget_unsent_of(user.id), *keys_of_avatar(user.avatar)], at)
+        parts = await tx.uploads.forget_of(user.id)
+        await remove_objects(tx, [*parts, *await tx.files.forget_unsent_of(user.id), *keys_of_avatar(user.avatar)], at)
         await tx.departures.leave_direct_rooms(user.id, at)
         await leave_each(tx, user.id, groups[:GROUPS_AT_ONCE])
         if len(groups) > GROUPS_AT_ONCE:

@@ -8,7 +8,7 @@ from ..clock import now
 from ..db.database import Database
 from ..storage.store import ObjectMissing, Store
 from .pictures import keys_of_avatar
-from .removals import REMOVE_OBJECTS
+from .removals import REMOVE_OBJECTS, remove_objects
 
 ROWS_AT_ONCE = 500
 SETTLED = timedelta(hours=1)
@@ -56,7 +56,7 @@ class FileCheck:
         return findings
 
     async def repair(self, findings: Findings) -> Findings:
-        """Remove the orphans, and forget thumbnails and unsent files whose bytes are missing; what is left then.
+        """Remove the orphans, and forget thumbnails, unsent files and uploads whose bytes are missing; what is left.
 
         A file that was sent stays where its bytes are missing, and answers `gone`: nobody can make them again.
         """
@@ -64,6 +64,8 @@ class FileCheck:
         async with self._database.transaction() as tx:
             await tx.file_keys.forget_thumbnails(findings.missing)
             await tx.file_keys.forget_unsent(findings.missing)
+            parts = await tx.uploads.forget_with_parts(findings.missing)
+            await remove_objects(tx, [key for key in parts if key not in findings.missing], now())
         return await self.check()
 
     async def _still_missing(self, keys: Set[str]) -> list[str]:

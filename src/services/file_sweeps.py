@@ -37,9 +37,11 @@ class FileSweeps:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def sweep(self) -> None:
-        """Remove what came in half, and forget what was not sent in time."""
+        """Remove what came in half, and forget what was not sent, or not sent whole, in time."""
         await self._staging.sweep()
         while await self._forget_some():  # noqa: ASYNC110 - it rests, and waits for nothing
+            await asyncio.sleep(REST_SECONDS)
+        while await self._forget_some_uploads():  # noqa: ASYNC110
             await asyncio.sleep(REST_SECONDS)
         self._wake()
 
@@ -49,3 +51,10 @@ class FileSweeps:
             keys = await tx.files.forget_unsent(at - self._kept_unsent, ROWS_AT_ONCE)
             await remove_objects(tx, keys, at)
         return bool(keys)
+
+    async def _forget_some_uploads(self) -> bool:
+        at = now()
+        async with self._database.transaction() as tx:
+            count, keys = await tx.uploads.forget_expired(at, ROWS_AT_ONCE)
+            await remove_objects(tx, keys, at)
+        return count > 0

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Protocol
 from uuid import UUID
 
 from ..db import cursors
-from ..db.database import Database
+from ..db.database import Database, Transaction
 from ..db.file_views import file_view, room_file_view
 from ..db.repositories import Repositories
 from ..db.rows import Row
@@ -19,6 +20,16 @@ from .incoming import Incoming
 from .keeping import Keeping
 from .quotas import Quotas
 from .rooms import refuse_across_block
+
+
+class Place(Protocol):
+    """What a file takes the place of, in the transaction that keeps it."""
+
+    async def leave(self, tx: Transaction) -> None:
+        """Before the file is there: from now on it counts no longer. Raises where it is no more."""
+
+    async def leave_to(self, tx: Transaction, file_id: UUID) -> None:
+        """When the file is there."""
 
 
 class Files:
@@ -41,17 +52,26 @@ class Files:
             rows = await self.keep(user_id, room_id, received)
         return Items(items=rows)
 
-    async def keep(self, user_id: UUID, room_id: UUID, received: Sequence[Received]) -> list[File]:
-        """The same with what has been received. Whether I may is asked again: it took its time."""
+    async def keep(
+        self, user_id: UUID, room_id: UUID, received: Sequence[Received], place: Place | None = None
+    ) -> list[File]:
+        """The same with what has been received. Whether I may is asked again: it took its time.
+
+        `place`: what a single file takes the place of.
+        """
         async with self._incoming.prepared(received) as prepared:
             objects = {key: path for each in prepared for key, path in each.objects.items()}
             async with self._keeping.stored(objects) as kept, self._database.patient_transaction() as tx:
                 if await tx.users.lock(user_id) is None:
                     raise Unauthorized
+                if place:
+                    await place.leave(tx)
                 await refuse_unless_writable(tx, user_id, room_id)
                 await self._quotas.refuse_beyond(tx, user_id, sum(each.size for each in prepared))
                 await tx.files.add([{**each.row, "uploader_id": user_id, "room_id": room_id} for each in prepared])
                 await kept.claim(tx)
+                if place:
+                    await place.leave_to(tx, prepared[0].row["id"])
         return [file_view(SimpleNamespace(**each.row)) for each in prepared]
 
     async def open(self, user_id: UUID, file_id: UUID, *, thumbnail: bool = False) -> Download:

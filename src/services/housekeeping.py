@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
 from ..clock import now
-from ..db.database import Database
+from ..db.database import Database, Transaction
 from .removals import remove_objects
 
 log = structlog.get_logger("chatty.housekeeping")
@@ -51,8 +52,14 @@ class Housekeeping:
             if lines := await tx.abandoned.lines(room_id, ROWS_AT_ONCE):
                 await tx.search.forget(lines)
                 await tx.abandoned.delete_lines(lines)
-            elif keys := await tx.files.forget_some_of_room(room_id, ROWS_AT_ONCE):
+            elif keys := await _forget_some_objects(tx, room_id):
                 await remove_objects(tx, keys, now())
             elif not await tx.abandoned.delete_marks(room_id, ROWS_AT_ONCE):
                 await tx.abandoned.delete_room(room_id)
             return True
+
+
+async def _forget_some_objects(tx: Transaction, room_id: UUID) -> list[str]:
+    """The keys of some parts or files of a room, whose rows are gone."""
+    parts = await tx.uploads.forget_some_of_room(room_id, ROWS_AT_ONCE)
+    return parts or await tx.files.forget_some_of_room(room_id, ROWS_AT_ONCE)

@@ -1,6 +1,6 @@
 """Objects that nobody needs any more leave the storage: after the COMMIT that says so, at least once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,9 @@ from ..storage.store import Store
 
 REMOVE_OBJECTS = "remove_objects"
 AT_ONCE = 100
+
+Wake = Callable[[], None]
+"""Called after a COMMIT that left something to remove."""
 
 
 class Removals:

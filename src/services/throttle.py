@@ -32,6 +32,7 @@ POLICIES: Final = {
     "rooms": (20, HOUR),
     "invitations": (60, HOUR),
     "uploads": (60, 600),
+    "upload_parts": (600, 600),
     "downloads": (600, 60),
     "pictures": (1000, 10),
     "search": (30, 60),

@@ -137,6 +137,18 @@ def test_the_refusals_of_a_form_are_listed(office_document: Json) -> None:
     assert responses["507"] == {"$ref": "#/components/responses/storage_full"}
 
 
+def test_a_protocol_of_headers_and_bytes_is_described(document: Json) -> None:
+    paths = document["paths"]
+    begin, go_on = paths["/api/v1/rooms/{room_id}/uploads"]["post"], paths["/api/v1/uploads/{upload_id}"]["patch"]
+    headers = {each["name"]: each["required"] for each in begin["parameters"] if each["in"] == "header"}
+    assert headers == {"Tus-Resumable": True, "Upload-Length": True, "Upload-Metadata": False}
+    assert {"Location", "Upload-Offset", "Upload-Expires"} <= set(begin["responses"]["201"]["headers"])
+    assert {"400", "404", "409", "410", "412", "413", "415", "507"} <= set(go_on["responses"])
+    binary = {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    assert go_on["requestBody"] == {"required": True, "content": binary}
+    assert begin["requestBody"] == {"required": False, "content": binary}
+
+
 def test_bytes_that_go_out_are_described_with_every_way_to_get_them(office_document: Json) -> None:
     responses = office_document["paths"]["/api/v1/things/{name}"]["get"]["responses"]
     binary = {"image/*": {"schema": {"type": "string", "format": "binary"}}}

@@ -31,6 +31,8 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
     shows = await boris.upload_raw(
         "/users/me/avatar", Attachment("me.png", picture("PNG")), field="profile", method="PUT"
     )
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
+    begun = [await anna.raw("POST", f"/rooms/{room['id']}/uploads", headers=headers) for _ in range(20)]
     return os.environ | {
         "SCHEMATHESIS_HOOKS": "tests.controllers.schemathesis_hooks",
         "CHATTY_TEST_URL": service.url,
@@ -40,6 +42,7 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
         "CHATTY_TEST_ROOM": room["id"],
         "CHATTY_TEST_FILES": ",".join(file["id"] for file in shown["files"]),
         "CHATTY_TEST_PICTURE": shows.json["avatar_url"].rpartition("/")[2],
+        "CHATTY_TEST_UPLOADS": ",".join(each.headers["Location"].rpartition("/")[2] for each in begun),
         "CHATTY_TEST_MESSAGES": ",".join(each["message"]["id"] for each in sent),
     }
 

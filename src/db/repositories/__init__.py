@@ -26,6 +26,7 @@ from .rooms import Rooms
 from .search import Search
 from .sessions import Sessions
 from .sign_in_attempts import SignInAttempts
+from .uploads import Uploads
 from .users import Users
 
 
@@ -110,6 +111,10 @@ class Repositories:
     @cached_property
     def sign_in_attempts(self) -> SignInAttempts:
         return SignInAttempts(self._connection)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self._connection)
 
     @cached_property
     def users(self) -> Users:
