@@ -94,7 +94,13 @@ class Tus:
 
     async def hold(self, path: str, offset: int, data: bytes, announced: int) -> asyncio.StreamWriter:
         """Send less than is announced, and stay."""
-        _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(self._person._cast.service.url).port)
+        return (await self.connect(path, offset, data, announced))[1]
+
+    async def connect(
+        self, path: str, offset: int, data: bytes, announced: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection on which a PATCH is under way."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(self._person._cast.service.url).port)
         head = (
             f"PATCH /api/v1{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self._person.token}\r\n"
             f"Tus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\nContent-Type: {BYTES}\r\n"
@@ -102,7 +108,7 @@ class Tus:
         )
         writer.write(head.encode() + data)
         await writer.drain()
-        return writer
+        return reader, writer
 
 
 def named(headers: Mapping[str, str]) -> dict[str, str]:

@@ -276,6 +276,14 @@ class TestRefusing:
         assert await count(service, Upload) == 1  # whose address nobody was told is not kept
         await only_files(service)
 
+    async def test_more_than_was_announced_before_it_comes(self, service: Service, tus: Tus) -> None:
+        path = await tus.begin(10)
+        reader, writer = await tus.connect(path, 0, b"", 11)
+        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 413")
+        writer.write(b"x" * 11)
+        await asyncio.wait_for(reader.readuntil(b'"}'), PATIENCE)
+        writer.close()
+
     async def test_too_many_parts(self, monkeypatch: pytest.MonkeyPatch, tus: Tus) -> None:
         monkeypatch.setattr(resumable, "MOST_PARTS", 3)
         path = await tus.begin(10)
@@ -370,7 +378,8 @@ class TestWhoMay:
         path = await tus.begin(10)
         await boris.put(f"/blocks/{anna.id}")
         assert code(await tus.create(10)) == (403, "blocked")
-        assert code(await tus.append(path, 0, b"0123456789")) == (403, "blocked")
+        for body in (b"Dear", b"0123456789"):
+            assert code(await tus.append(path, 0, body)) == (403, "blocked")
         assert await tus.offset(path) == 0
         await boris.delete(f"/blocks/{anna.id}")
         assert (await tus.append(path, 0, b"0123456789")).status == 204

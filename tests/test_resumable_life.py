@@ -145,6 +145,20 @@ class TestAtOnce:
         assert (await anna.fetch((await tus.state(path))["file"]["url"])).body == b"y" * 100
         await only_files(service)
 
+    async def test_who_comes_second_waits_and_sees_what_the_first_has_done(
+        self, service: Service, anna: Person, tus: Tus
+    ) -> None:
+        path = await tus.begin(100)
+        upload_id = UUID(path.rpartition("/")[2])
+        async with service.parts.database.transaction() as tx:
+            await tx.uploads.locked(UUID(anna.id), upload_id)
+            second = asyncio.create_task(tus.append(path, 0, b"x" * 10))
+            await asyncio.sleep(0.5)
+            assert not second.done()
+            await tx.uploads.forget(upload_id)
+        assert code(await second) == (404, "not_found")
+        await emptied(service)
+
     async def test_giving_up_and_continuing_leave_nothing(self, service: Service, tus: Tus) -> None:
         for _ in range(5):
             path = await tus.begin(100)
