@@ -44,6 +44,20 @@ async def backdate(service: Service, **passed: float) -> None:
     await alter(service, update(File).values(created_at=now() - timedelta(**passed)))
 
 
+@pytest.mark.one_database
+async def test_a_message_without_files_leaves_nothing_to_be_removed(
+    service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[bool] = []
+    monkeypatch.setattr(service.parts.edits, "_wake", lambda: woken.append(True))
+    for files, times in (((), 0), ((LETTER,), 1)):
+        sent = (
+            await anna.send(room, *files) if files else (await anna.post(f"/rooms/{room}/messages", draft()))["message"]
+        )
+        await anna.delete(f"/messages/{sent['id']}")
+        assert len(woken) == times
+
+
 @pytest.mark.both_storages
 class TestWhatIsNotSent:
     async def test_goes_after_a_day_with_its_bytes(self, service: Service, anna: Person, room: str) -> None:
