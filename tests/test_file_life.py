@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 
 from src.clock import now
 from src.db.models import File, MessageFile, OutboxItem
+from src.db.repositories.files import Files
 from src.errors import Unavailable
 from src.services import file_check, keeping
 from src.services.housekeeping import Housekeeping
@@ -44,6 +45,34 @@ async def backdate(service: Service, **passed: float) -> None:
     await alter(service, update(File).values(created_at=now() - timedelta(**passed)))
 
 
+@pytest.fixture
+def looked_through(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """From when on each sweep has looked; None for from the beginning."""
+    since: list[Any] = []
+    forget = Files.forget_unsent
+
+    async def noted(self: Files, after: Any, before: Any, limit: int) -> list[str]:
+        since.append(after)
+        return await forget(self, after, before, limit)
+
+    monkeypatch.setattr(Files, "forget_unsent", noted)
+    return since
+
+
+@pytest.mark.one_database
+async def test_a_message_without_files_leaves_nothing_to_be_removed(
+    service: Service, anna: Person, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[bool] = []
+    monkeypatch.setattr(service.parts.edits, "_wake", lambda: woken.append(True))
+    for files, times in (((), 0), ((LETTER,), 1)):
+        sent = (
+            await anna.send(room, *files) if files else (await anna.post(f"/rooms/{room}/messages", draft()))["message"]
+        )
+        await anna.delete(f"/messages/{sent['id']}")
+        assert len(woken) == times
+
+
 @pytest.mark.both_storages
 class TestWhatIsNotSent:
     async def test_goes_after_a_day_with_its_bytes(self, service: Service, anna: Person, room: str) -> None:
@@ -55,6 +84,17 @@ class TestWhatIsNotSent:
         await service.parts.files.sweeps.sweep()
         assert await count(service, File) == 0
         await emptied(service)
+
+    async def test_is_not_looked_for_among_all_that_were_ever_sent(
+        self, service: Service, anna: Person, room: str, looked_through: list[Any]
+    ) -> None:
+        await anna.upload(room, LETTER)
+        sweeps, first = service.parts.files.sweeps, len(looked_through)
+        await sweeps.sweep()
+        await backdate(service, hours=47)
+        await sweeps.sweep()
+        assert await count(service, File) == 0, "held by somebody who then did not send it"
+        assert looked_through[first:] and None not in looked_through[first:]
 
     async def test_stays_if_it_was_sent(self, service: Service, anna: Person, room: str) -> None:
         message = await anna.send(room, LETTER)

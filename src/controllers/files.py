@@ -4,7 +4,17 @@ from uuid import UUID
 
 from aiohttp import web
 
-from ..errors import Blocked, Gone, NotFound, QuotaExceeded, StorageFull, Unauthorized, UnreadableImage
+from ..errors import (
+    Blocked,
+    Gone,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    StorageFull,
+    TokenExpired,
+    Unauthorized,
+    UnreadableImage,
+)
 from ..schemas.common import Items, Page
 from ..schemas.files import File, FileAddress, GalleryQuery, RoomFile
 from ..services.file_signatures import FileSignatures
@@ -22,6 +32,7 @@ from .parsing import bearer_token
 from .uploads import array
 
 MOST_FILES = 10
+REFUSALS = (Unauthorized, TokenExpired, NotFound, Blocked, Gone, RateLimited)
 LINK_SECONDS = 60
 """For so long an address of the storage itself works."""
 
@@ -69,7 +80,7 @@ class FilesController:
         """The files in a room of mine, the newest first."""
         return await self._files.gallery(viewer.user_id, room_id, query)
 
-    @get("/files/{file_id}", access=PUBLIC, media="*/*", errors=(Unauthorized, NotFound, Blocked, Gone))
+    @get("/files/{file_id}", access=PUBLIC, media="*/*", errors=REFUSALS)
     async def download(self, request: web.Request, file_id: UUID, query: FileAddress) -> web.StreamResponse:
         """The bytes of a file: of a message that I may read, or uploaded by me and not yet sent.
 
@@ -77,9 +88,7 @@ class FilesController:
         """
         return await self._answer(request, await self._files.open(await self._who(request, file_id, query), file_id))
 
-    @get(
-        "/files/{file_id}/thumbnail", access=PUBLIC, media="image/webp", errors=(Unauthorized, NotFound, Blocked, Gone)
-    )
+    @get("/files/{file_id}/thumbnail", access=PUBLIC, media="image/webp", errors=REFUSALS)
     async def thumbnail(self, request: web.Request, file_id: UUID, query: FileAddress) -> web.StreamResponse:
         """A small picture of an image, for which what `GET /files/{file_id}` says holds too."""
         user_id = await self._who(request, file_id, query)

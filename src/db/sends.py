@@ -115,7 +115,7 @@ class SendTransaction(Transaction, ABC):
     async def add(self, lines: Sequence[Line]) -> None:
         """Store lines, numbered on from their rooms' numbers, in their order: rooms and senders' cursors move along."""
         await self._add(lines)
-        if attachments := [row for line in lines for row in line.attachments]:
+        if attachments := [row for line in lines if line.file_ids for row in line.attachments]:
             await self.files.attach(attachments)
 
     @abstractmethod

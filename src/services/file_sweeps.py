@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,6 +16,8 @@ log = structlog.get_logger("chatty.files")
 EVERY_SECONDS = 600
 ROWS_AT_ONCE = 100
 REST_SECONDS = 0.05
+LOOKED_AT_AGAIN = timedelta(days=1)
+"""What was sent stays sent. But somebody may have held a file, and not sent it after all."""
 
 
 class FileSweeps:
@@ -26,6 +28,7 @@ class FileSweeps:
         self._staging = staging
         self._kept_unsent = kept_unsent
         self._wake = wake
+        self._swept_to: datetime | None = None
 
     async def run(self) -> None:
         """Run until cancelled: sweep now, and every ten minutes."""
@@ -39,17 +42,20 @@ class FileSweeps:
     async def sweep(self) -> None:
         """Remove what came in half, and forget what was not sent, or not sent whole, in time."""
         await self._staging.sweep()
-        while await self._forget_some():  # noqa: ASYNC110 - it rests, and waits for nothing
+        before = now() - self._kept_unsent
+        while await self._forget_some(before):  # noqa: ASYNC110 - it rests, and waits for nothing
             await asyncio.sleep(REST_SECONDS)
+        self._swept_to = before
         while await self._forget_some_uploads():  # noqa: ASYNC110
             await asyncio.sleep(REST_SECONDS)
         self._wake()
 
-    async def _forget_some(self) -> bool:
-        at = now()
+    async def _forget_some(self, before: datetime) -> bool:
+        """Not through all files that there ever were, every ten minutes: SQLite would look in the loop that serves."""
+        after = self._swept_to - LOOKED_AT_AGAIN if self._swept_to else None
         async with self._database.transaction() as tx:
-            keys = await tx.files.forget_unsent(at - self._kept_unsent, ROWS_AT_ONCE)
-            await remove_objects(tx, keys, at)
+            keys = await tx.files.forget_unsent(after, before, ROWS_AT_ONCE)
+            await remove_objects(tx, keys, now())
         return bool(keys)
 
     async def _forget_some_uploads(self) -> bool:

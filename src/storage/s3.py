@@ -78,7 +78,18 @@ class S3Store:
             return
         with _failures("delete"):
             async with asyncio.timeout(ANSWER_SECONDS + len(paths) / 10):
-                await obstore.delete_async(self._asking, paths)
+                try:
+                    await obstore.delete_async(self._asking, paths)
+                except FileNotFoundError:  # what is gone is gone; but not every store says so of it (Google's does not)
+                    await self._delete_each(paths)
+
+    async def _delete_each(self, paths: Collection[str]) -> None:
+        for path in paths:
+            try:
+                await obstore.delete_async(self._asking, path)
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
 
     async def list(self, prefix: str = "") -> AsyncIterator[Stored]:
         # obstore knows only whole directories.

@@ -149,6 +149,13 @@ def test_a_protocol_of_headers_and_bytes_is_described(document: Json) -> None:
     assert begin["requestBody"] == {"required": False, "content": binary}
 
 
+@pytest.mark.parametrize("path", ["/api/v1/files/{file_id}", "/api/v1/files/{file_id}/thumbnail"])
+def test_who_asks_for_a_file_may_be_refused_as_with_a_token_elsewhere(document: Json, path: str) -> None:
+    responses = document["paths"][path]["get"]["responses"]
+    assert responses["401"] == document["paths"]["/api/v1/users/me"]["get"]["responses"]["401"]
+    assert {"403", "404", "410", "429"} <= responses.keys()
+
+
 def test_bytes_that_go_out_are_described_with_every_way_to_get_them(office_document: Json) -> None:
     responses = office_document["paths"]["/api/v1/things/{name}"]["get"]["responses"]
     binary = {"image/*": {"schema": {"type": "string", "format": "binary"}}}

@@ -136,6 +136,14 @@ class TestAFailure:
                 await failing
             assert "hunter2" not in f"{failure.value} {failure.value.__cause__}"
 
+    async def test_to_find_what_is_to_be_deleted_is_none(self) -> None:
+        """Google's store says 404 of what is not there; Amazon's does not."""
+        store = answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        keys = [KEY, KEY.replace("a", "b")]
+        with store as url:
+            await store_for(f"{url}&disable_bulk_delete=true").delete(keys)
+        assert {f"DELETE /files/{key}" for key in keys} <= store.asked
+
     async def test_for_want_of_room_is_said(self, make_file: MakeFile) -> None:
         full = b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         with answering(full) as url, pytest.raises(StorageFull):
@@ -195,6 +203,7 @@ class answering:  # noqa: N801 - it is used like a function
     """The storage URL of an S3 that gives one answer to everything."""
 
     def __init__(self, answer: bytes) -> None:
+        self.asked: set[str] = set()
         self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
 
@@ -213,7 +222,7 @@ class answering:  # noqa: N801 - it is used like a function
             except OSError:
                 return
             with connection:
-                connection.recv(65536)
+                self.asked.add(connection.recv(65536).partition(b" HTTP/")[0].decode())
                 connection.sendall(self._answer)
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(65536):

@@ -1,6 +1,7 @@
 """Files: found through the message that shows them, counted by it, and forgotten with it.
 
-Whether a message has a file changes under its room's lock alone.
+Whether a message has a file changes under its room's lock alone. Who waits for several locks them in the order of
+their ids.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -118,18 +119,23 @@ class Files:
         """How many bytes this person has here, those included that unfinished uploads have announced."""
         return int((await self._connection.execute(_HELD_BY, {"user_id": user_id})).scalar() or 0)
 
-    async def forget_unsent(self, before: datetime, limit: int) -> list[str]:
-        """Forget some files that were uploaded before and never sent; the keys of their objects."""
+    async def forget_unsent(self, after: datetime | None, before: datetime, limit: int) -> list[str]:
+        """Forget some files that were uploaded between these moments and never sent; the keys of their objects.
+
+        Looks at every file of that time. `after`: None for ever.
+        """
         old = select(File.id).where(File.created_at < before, ~_SHOWN).order_by(File.created_at).limit(limit)
+        old = old.where(File.created_at >= after) if after else old
         return await self._forget(old.with_for_update(skip_locked=True))
 
     async def forget_unsent_of(self, user_id: UUID) -> list[str]:
         """Forget what this person has uploaded and never sent; the keys of the objects."""
-        return await self._forget(select(File.id).where(File.uploader_id == user_id, ~_SHOWN).with_for_update())
+        unsent = select(File.id).where(File.uploader_id == user_id, ~_SHOWN)
+        return await self._forget(unsent.order_by(File.id).with_for_update())
 
     async def forget_some_of_room(self, room_id: UUID, limit: int) -> list[str]:
         """Forget some files of a room whose lines are gone; the keys of their objects."""
-        some = select(File.id).where(File.room_id == room_id).limit(limit)
+        some = select(File.id).where(File.room_id == room_id).order_by(File.id).limit(limit)
         return await self._forget(some.with_for_update())
 
     async def _forget(self, ids: Any) -> list[str]:
