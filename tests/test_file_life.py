@@ -49,13 +49,13 @@ async def backdate(service: Service, **passed: float) -> None:
 def looked_through(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """From when on each sweep has looked; None for from the beginning."""
     since: list[Any] = []
-    forget = Files.forget_unsent
+    forget = Files.forget_old_unsent
 
     async def noted(self: Files, after: Any, before: Any, limit: int) -> list[str]:
         since.append(after)
         return await forget(self, after, before, limit)
 
-    monkeypatch.setattr(Files, "forget_unsent", noted)
+    monkeypatch.setattr(Files, "forget_old_unsent", noted)
     return since
 
 

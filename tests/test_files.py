@@ -100,6 +100,11 @@ class TestUploading:
         answer = await anna.upload_raw(f"/rooms/{room}/files", LETTER)
         assert (answer.status, answer.json["code"]) == (403, "blocked")
 
+    async def test_to_who_has_deleted_the_account_is_refused(self, anna: Person, boris: Person, room: str) -> None:
+        await boris.delete("/users/me", {"password": boris.password})
+        answer = await anna.upload_raw(f"/rooms/{room}/files", LETTER)
+        assert (answer.status, answer.json["code"]) == (410, "gone")
+
     async def test_a_refused_file_refuses_all_and_leaves_nothing(
         self, service: Service, anna: Person, room: str
     ) -> None:

@@ -64,7 +64,7 @@ class FilesController:
         status=201,
         limit="uploads",
         upload=array("files", MOST_FILES),
-        errors=(NotFound, Blocked, QuotaExceeded, UnreadableImage, StorageFull),
+        errors=(NotFound, Blocked, Gone, QuotaExceeded, UnreadableImage, StorageFull),
     )
     async def upload(self, viewer: Viewer, room_id: UUID, form: Form) -> Items[File]:
         """Upload files into a room of mine: all of them, or none.

@@ -124,7 +124,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         "operationId": f"{route.tag}_{route.name}",
         "tags": [route.tag],
         "summary": summary.strip().replace("`", ""),
-        "security": [] if route.access == PUBLIC else [{"bearer": []}],
+        "security": _security(route),
         "parameters": [
             *_path_parameters(route, schemas),
             *_query_parameters(route, schemas),
@@ -148,6 +148,13 @@ def _request_body(route: Route, schemas: _Schemas) -> Json | None:
     if not body:
         return None
     return {"required": not body.optional, "content": {"application/json": {"schema": schemas.taken(body.type)}}}
+
+
+def _security(route: Route) -> list[Json]:
+    """What bytes are asked for with: a token, or an address that carries a right of its own."""
+    if route.access != PUBLIC:
+        return [{"bearer": []}]
+    return [{"bearer": []}, {}] if route.media and Unauthorized in route.errors else []
 
 
 def _path_parameters(route: Route, schemas: _Schemas) -> list[Json]:

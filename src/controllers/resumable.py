@@ -88,7 +88,7 @@ class ResumableController:
         status=201,
         limit="uploads",
         wire=_BEGIN,
-        errors=(PreconditionFailed, NotFound, Blocked, QuotaExceeded, UnreadableImage),
+        errors=(PreconditionFailed, NotFound, Blocked, Gone, QuotaExceeded, UnreadableImage),
     )
     async def begin_upload(self, viewer: Viewer, room_id: UUID, request: web.Request) -> Answer[None]:
         """Begin to upload a file into a room of mine in pieces (tus 1.0), of which the first may come with this.

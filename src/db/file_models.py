@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base
@@ -16,10 +16,13 @@ class File(Base):
     """
 
     __tablename__ = "files"
-    __table_args__ = (CheckConstraint("kind IN ('image', 'document')", name="kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('image', 'document')", name="kind"),
+        Index(None, "uploader_id", "size", "thumbnail_size"),  # what somebody has is summed from it alone
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"), index=True)
     kind: Mapped[str] = mapped_column(String(10))
     name: Mapped[str] = mapped_column(String(255))
@@ -35,16 +38,20 @@ class File(Base):
 
 
 class MessageFile(Base):
-    """A message has a file: what counts the references to it. `room_id` and `seq` are the line's, for the gallery."""
+    """A message has a file: what counts the references to it.
+
+    `room_id` and `seq` are the line's and `kind` is the file's, for the gallery: none of them changes.
+    """
 
     __tablename__ = "message_files"
-    __table_args__ = (UniqueConstraint("room_id", "seq", "position"),)
+    __table_args__ = (UniqueConstraint("room_id", "seq", "position"), Index(None, "room_id", "kind", "seq", "position"))
 
     message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     file_id: Mapped[UUID] = mapped_column(ForeignKey("files.id"), index=True)
     room_id: Mapped[UUID]
     seq: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(10))
 
 
 class Upload(Base):

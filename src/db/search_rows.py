@@ -13,9 +13,7 @@ from .base import UtcDateTime
 
 MAX_NUMBER = 2**63 - 1
 
-_HAS_FILE = """EXISTS (
-    SELECT 1 FROM message_files a JOIN files f ON f.id = a.file_id WHERE a.message_id = x.id AND f.kind = :kind
-)"""
+_HAS_FILE = "EXISTS (SELECT 1 FROM message_files a WHERE a.message_id = x.id AND a.kind = :kind)"
 
 
 class Findable(NamedTuple):

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from ..schemas.files import File
 from .rows import Profile
 from .search_rows import Findable, searched_text
 from .transactions import Transaction
@@ -75,21 +76,21 @@ class Line(NamedTuple):
     text: str | None
     reply_to_seq: int | None
     mentions: Sequence[UUID]
-    file_ids: Sequence[UUID]
-    file_names: Sequence[str]
+    files: Sequence[File]
     created_at: datetime
 
     @property
     def findable(self) -> Findable:
-        """As far as a search finds it, which a line always is."""
-        text = searched_text(self.text, self.file_names) or ""
+        """As far as a search finds it. It has a text, or files, or both."""
+        text = searched_text(self.text, [file.name for file in self.files]) or ""
         return Findable(self.id, self.place.room_id, self.seq, self.place.sender_id, text)
 
     @property
     def attachments(self) -> list[dict[str, Any]]:
         """Its rows of `message_files`."""
         place = {"message_id": self.id, "room_id": self.place.room_id, "seq": self.seq}
-        return [{**place, "position": position, "file_id": file_id} for position, file_id in enumerate(self.file_ids)]
+        files = enumerate(self.files)
+        return [{**place, "position": number, "file_id": file.id, "kind": file.kind} for number, file in files]
 
 
 class SendTransaction(Transaction, ABC):
@@ -115,7 +116,7 @@ class SendTransaction(Transaction, ABC):
     async def add(self, lines: Sequence[Line]) -> None:
         """Store lines, numbered on from their rooms' numbers, in their order: rooms and senders' cursors move along."""
         await self._add(lines)
-        if attachments := [row for line in lines if line.file_ids for row in line.attachments]:
+        if attachments := [row for line in lines if line.files for row in line.attachments]:
             await self.files.attach(attachments)
 
     @abstractmethod

@@ -94,9 +94,14 @@ def _one_line(value: str) -> str:
     return value
 
 
+def is_visible(value: str) -> bool:
+    """Would it show as something?"""
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in _FILLERS for char in value)
+
+
 def visible(value: str) -> str:
     """Refuse a text that would show as nothing."""
-    if not any(unicodedata.category(char)[0] in "LNPS" and char not in _FILLERS for char in value):
+    if not is_visible(value):
         raise PydanticCustomError("blank", "must contain something that can be seen")
     return value
 

@@ -45,7 +45,7 @@ class Assembly:
         async with self._whole(upload, start, last) as path:
             received = Received(FIELD, upload.name, upload.content_type, upload.size, path)
             try:
-                await self._files.keep(upload.uploader_id, upload.room_id, [received], _Place(upload, start))
+                await self._files.keep(upload.uploader_id, upload.room_id, [received], _Forerunner(upload, start))
             except (Invalid, TooLarge, UnsupportedType):
                 await self.discard(upload, start)
                 raise
@@ -88,7 +88,7 @@ class Assembly:
             raise Conflict("Another request has continued this upload.")
 
 
-class _Place:
+class _Forerunner:
     """The upload whose place the file takes, while so many of its bytes are here."""
 
     def __init__(self, upload: Row, start: int) -> None:

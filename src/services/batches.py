@@ -144,7 +144,7 @@ class Batch:
 
     async def _files(self, sends: Sequence[Send]) -> Mapping[UUID, Row]:
         ids = {file_id for send in sends for file_id in send.draft.file_ids}
-        return await self._tx.files.held(ids) if ids else {}
+        return await self._tx.files.held(ids, {send.place.sender_id for send in sends}) if ids else {}
 
     def _decide(self, send: Send, standing: Standing | None, referred: _Referred) -> None:
         """Take the next line for this draft, or answer what it repeats. Raises why it is refused.
@@ -230,8 +230,7 @@ def _line(send: Send, message: Message, ordinal: int) -> Line:
         text=message.text,
         reply_to_seq=message.reply_to.seq if message.reply_to else None,
         mentions=message.mentions,
-        file_ids=[file.id for file in message.files],
-        file_names=[file.name for file in message.files],
+        files=message.files,
         created_at=message.created_at,
     )
 

@@ -62,10 +62,10 @@ class FileCheck:
         """
         await self._store.delete(findings.orphans)
         async with self._database.transaction() as tx:
+            left = await tx.files.forget_unsent_among(findings.missing)
+            left += await tx.uploads.forget_with_parts(findings.missing)
             await tx.file_keys.forget_thumbnails(findings.missing)
-            await tx.file_keys.forget_unsent(findings.missing)
-            parts = await tx.uploads.forget_with_parts(findings.missing)
-            await remove_objects(tx, [key for key in parts if key not in findings.missing], now())
+            await remove_objects(tx, [key for key in left if key not in findings.missing], now())
         return await self.check()
 
     async def _still_missing(self, keys: Set[str]) -> list[str]:

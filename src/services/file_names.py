@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from ..schemas.common import BIDI_CONTROLS
+from ..schemas.common import BIDI_CONTROLS, is_visible
 
 MAX_BYTES = 200
 MAX_EXTENSION = 16
@@ -25,7 +25,7 @@ def usable_name(given: str) -> str:
     name = _RESERVED.sub("_", name).lstrip(". ").rstrip(". ")
     if _DEVICES.fullmatch(name):
         name = f"_{name}"
-    return _shortened(name) or UNNAMED
+    return _shortened(name) if is_visible(name) else UNNAMED
 
 
 def extension_of(name: str) -> str:

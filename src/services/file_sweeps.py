@@ -54,7 +54,7 @@ class FileSweeps:
         """Not through all files that there ever were, every ten minutes: SQLite would look in the loop that serves."""
         after = self._swept_to - LOOKED_AT_AGAIN if self._swept_to else None
         async with self._database.transaction() as tx:
-            keys = await tx.files.forget_unsent(after, before, ROWS_AT_ONCE)
+            keys = await tx.files.forget_old_unsent(after, before, ROWS_AT_ONCE)
             await remove_objects(tx, keys, now())
         return bool(keys)
 

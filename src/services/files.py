@@ -11,7 +11,7 @@ from ..db.file_views import file_view, room_file_view
 from ..db.repositories import Repositories
 from ..db.rows import Row
 from ..db.views import user_view
-from ..errors import Blocked, NotFound, Unauthorized
+from ..errors import Blocked, Gone, NotFound, Unauthorized
 from ..schemas.common import Items, Page
 from ..schemas.files import File, GalleryQuery, RoomFile
 from ..storage.download import Download
@@ -22,7 +22,7 @@ from .quotas import Quotas
 from .rooms import refuse_across_block
 
 
-class Place(Protocol):
+class Forerunner(Protocol):
     """What a file takes the place of, in the transaction that keeps it."""
 
     async def leave(self, tx: Transaction) -> None:
@@ -42,7 +42,7 @@ class Files:
     async def upload(self, user_id: UUID, room_id: UUID, receive: Receive) -> Items[File]:
         """Take files into a room of mine, where nobody else sees them until a message has them; all of them or none.
 
-        Raises NotFound for a room of others and Blocked across a block, before anything is read; what `receive` and
+        Raises NotFound, Blocked and Gone where I may not write, before anything is read; what `receive` and
         `Incoming.prepared` raise; QuotaExceeded, StorageFull, Unavailable.
         """
         async with self._database.snapshot() as reads:
@@ -53,25 +53,25 @@ class Files:
         return Items(items=rows)
 
     async def keep(
-        self, user_id: UUID, room_id: UUID, received: Sequence[Received], place: Place | None = None
+        self, user_id: UUID, room_id: UUID, received: Sequence[Received], forerunner: Forerunner | None = None
     ) -> list[File]:
         """The same with what has been received. Whether I may is asked again: it took its time.
 
-        `place`: what a single file takes the place of.
+        `forerunner`: what a single file takes the place of.
         """
         async with self._incoming.prepared(received) as prepared:
             objects = {key: path for each in prepared for key, path in each.objects.items()}
             async with self._keeping.stored(objects) as kept, self._database.patient_transaction() as tx:
                 if await tx.users.lock(user_id) is None:
                     raise Unauthorized
-                if place:
-                    await place.leave(tx)
+                if forerunner:
+                    await forerunner.leave(tx)
                 await refuse_unless_writable(tx, user_id, room_id)
                 await self._quotas.refuse_beyond(tx, user_id, sum(each.size for each in prepared))
                 await tx.files.add([{**each.row, "uploader_id": user_id, "room_id": room_id} for each in prepared])
                 await kept.claim(tx)
-                if place:
-                    await place.leave_to(tx, prepared[0].row["id"])
+                if forerunner:
+                    await forerunner.leave_to(tx, prepared[0].row["id"])
         return [file_view(SimpleNamespace(**each.row)) for each in prepared]
 
     async def open(self, user_id: UUID, file_id: UUID, *, thumbnail: bool = False) -> Download:
@@ -103,11 +103,15 @@ class Files:
 
 
 async def refuse_unless_writable(reads: Repositories, user_id: UUID, room_id: UUID) -> None:
-    """Raise NotFound for a room of others, Blocked in a direct room across a block."""
+    """Raise NotFound for a room of others; Blocked and Gone where the partner of a direct room cannot be written to."""
     room = await reads.rooms.joined_by(user_id, room_id)
     if room is None:
         raise NotFound
     await refuse_across_block(reads, room)
+    if room.kind == "direct":
+        partner_id = room.low_id if room.high_id == user_id else room.high_id
+        if (await reads.people.shown({partner_id}))[partner_id].nickname is None:
+            raise Gone("This person has deleted their account.")
 
 
 def _whole(file: Row) -> Download:

@@ -54,8 +54,8 @@ class Keeping:
 
         Raises StorageFull, and Unavailable when the storage does not take them.
         """
-        at = now()
         async with self._database.patient_transaction() as tx:
+            at = now()  # not before: one may stand in line for this
             removal_id = await remove_unless_kept(tx, [*objects], at, at + TO_BE_CLAIMED_WITHIN)
         await self._put(objects)  # if it fails, S3 may still store it in a moment: it is removed when it is due
         try:

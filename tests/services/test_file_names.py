@@ -24,6 +24,8 @@ from src.services.file_names import MAX_BYTES, extension_of, usable_name, with_e
         ("..", "file"),
         ("", "file"),
         ("   ", "file"),
+        ("\u200b", "file"),
+        ("\u3164\u2800", "file"),
         ("a.txt. . ", "a.txt"),
         ("CON", "_CON"),
         ("nul.txt", "_nul.txt"),

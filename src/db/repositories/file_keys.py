@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import File, MessageFile, OutboxItem, UploadPart, User
+from ..models import File, OutboxItem, UploadPart, User
 from ..rows import Row
 
 
@@ -40,11 +40,6 @@ class FileKeys:
         """Say that these images have no thumbnail."""
         gone = update(File).where(File.thumbnail_key.in_(keys)).values(thumbnail_key=None, thumbnail_size=0)
         await self._connection.execute(gone)
-
-    async def forget_unsent(self, keys: Collection[str]) -> None:
-        """Forget the files with these keys that no message has."""
-        unsent = ~exists().where(MessageFile.file_id == File.id)
-        await self._connection.execute(delete(File).where(File.key.in_(keys), unsent))
 
     async def _some(self, id_: Any, columns: Sequence[Any], rows_at_once: int) -> AsyncIterator[Sequence[Row]]:
         page, last = select(*columns).order_by(id_).limit(rows_at_once), None

@@ -74,9 +74,10 @@ class Files:
         """
         return (await self._connection.execute(_READABLE, {"user_id": user_id, "file_id": file_id})).one_or_none()
 
-    async def held(self, file_ids: Collection[UUID]) -> dict[UUID, Row]:
-        """These files, by id, whoever may read them; none of them goes before this transaction ends."""
-        files = select(*_COLUMNS).where(File.id.in_(file_ids)).order_by(File.id)
+    async def held(self, file_ids: Collection[UUID], uploader_ids: Collection[UUID]) -> dict[UUID, Row]:
+        """Those of these files that these people have uploaded, by id; none goes before this transaction ends."""
+        theirs = File.uploader_id.in_(uploader_ids)
+        files = select(*_COLUMNS).where(File.id.in_(file_ids), theirs).order_by(File.id)
         rows = await self._connection.execute(files.with_for_update(read=True, key_share=True))
         return {row.id: row for row in rows.all()}
 
@@ -111,7 +112,7 @@ class Files:
             .order_by(MessageFile.seq.desc(), MessageFile.position.desc())
             .limit(limit + 1)
         )
-        page = page.where(File.kind == kind) if kind else page
+        page = page.where(MessageFile.kind == kind) if kind else page
         page = page.where(place < before) if before else page
         return (await self._connection.execute(page)).all()
 
@@ -119,7 +120,7 @@ class Files:
         """How many bytes this person has here, those included that unfinished uploads have announced."""
         return int((await self._connection.execute(_HELD_BY, {"user_id": user_id})).scalar() or 0)
 
-    async def forget_unsent(self, after: datetime | None, before: datetime, limit: int) -> list[str]:
+    async def forget_old_unsent(self, after: datetime | None, before: datetime, limit: int) -> list[str]:
         """Forget some files that were uploaded between these moments and never sent; the keys of their objects.
 
         Looks at every file of that time. `after`: None for ever.
@@ -131,6 +132,11 @@ class Files:
     async def forget_unsent_of(self, user_id: UUID) -> list[str]:
         """Forget what this person has uploaded and never sent; the keys of the objects."""
         unsent = select(File.id).where(File.uploader_id == user_id, ~_SHOWN)
+        return await self._forget(unsent.order_by(File.id).with_for_update())
+
+    async def forget_unsent_among(self, keys: Collection[str]) -> list[str]:
+        """Forget the files with these keys that no message has; the keys of all their objects."""
+        unsent = select(File.id).where(File.key.in_(keys), ~_SHOWN)
         return await self._forget(unsent.order_by(File.id).with_for_update())
 
     async def forget_some_of_room(self, room_id: UUID, limit: int) -> list[str]:

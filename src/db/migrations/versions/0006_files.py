@@ -41,7 +41,8 @@ def _files() -> None:
         sa.ForeignKeyConstraint(["uploader_id"], ["users.id"], name="fk_files_uploader_id_users"),
         sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_files_room_id_rooms"),
     )
-    for column in ("uploader_id", "room_id", "created_at"):
+    op.create_index("ix_files_uploader_id_size_thumbnail_size", "files", ["uploader_id", "size", "thumbnail_size"])
+    for column in ("room_id", "created_at"):
         op.create_index(f"ix_files_{column}", "files", [column])
 
 
@@ -53,6 +54,7 @@ def _message_files() -> None:
         sa.Column("file_id", sa.Uuid(), nullable=False),
         sa.Column("room_id", sa.Uuid(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(10), nullable=False),
         sa.PrimaryKeyConstraint("message_id", "position", name="pk_message_files"),
         sa.UniqueConstraint("room_id", "seq", "position", name="uq_message_files_room_id_seq_position"),
         sa.ForeignKeyConstraint(
@@ -61,6 +63,9 @@ def _message_files() -> None:
         sa.ForeignKeyConstraint(["file_id"], ["files.id"], name="fk_message_files_file_id_files"),
     )
     op.create_index("ix_message_files_file_id", "message_files", ["file_id"])
+    op.create_index(
+        "ix_message_files_room_id_kind_seq_position", "message_files", ["room_id", "kind", "seq", "position"]
+    )
 
 
 def _uploads() -> None:
