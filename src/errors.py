@@ -37,6 +37,11 @@ class Malformed(ChattyError):
     default_detail = "The request could not be read."
 
 
+class TooSlow(Malformed):
+    code, status, title = "too_slow", 408, "Too slow"
+    default_detail = "The body did not arrive in time; a resumable upload may go on where it was cut."
+
+
 class Unauthorized(ChattyError):
     code, status, title = "unauthorized", 401, "Not signed in"
     default_detail = "Sign in first."

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from src.controllers import bodies
 from src.db.models import File
 
 from .cast import PATIENCE, Cast, Person, Service, draft
@@ -30,16 +31,24 @@ __all__ = ["cast_of", "operator"]
 
 @pytest.mark.one_database
 class TestTheStockClient:
-    async def test_goes_on_where_the_connection_was_cut(
-        self, start_service: StartService, cast_of: Any, node: Node, tmp_path: Path
+    @pytest.mark.parametrize("trouble", ["cut", "freeze"])
+    async def test_goes_on_where_the_connection_was_lost(
+        self,
+        start_service: StartService,
+        cast_of: Any,
+        node: Node,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        trouble: str,
     ) -> None:
+        monkeypatch.setattr(bodies, "SILENCE_SECONDS", 0.5)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         service = await start_service(public_url=public_url)
         anna, room = await cast_of(service)
         path, data = tmp_path / "film.bin", os.urandom(6 * MIB + 123)
         path.write_bytes(data)
-        (told,) = await node("tus.mjs", "cut", public_url, anna.token, str(path), room, service.url)
+        (told,) = await node("tus.mjs", trouble, public_url, anna.token, str(path), room, service.url)
         assert (told["cuts"], told["offsets"][0]) == (1, 0)
         assert 0 < told["offsets"][-1] < len(data)
         assert await count(service, File) == 1

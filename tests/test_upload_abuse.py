@@ -433,8 +433,8 @@ class TestTime:
         ):
             async with door.without_a_trace(about):
                 answer = await raw(door, f"Content-Length: {len(whole)}", sent, pause=pause)
-            assert answer.startswith(b"HTTP/1.1 400"), f"{about}: {answer!r}"
-            assert b'"malformed"' in answer
+            assert answer.startswith(b"HTTP/1.1 408"), f"{about}: {answer!r}"
+            assert b'"too_slow"' in answer
 
 
 class TestMany:

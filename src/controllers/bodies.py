@@ -7,11 +7,11 @@ from contextlib import suppress
 from aiohttp import ClientPayloadError, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ..errors import Malformed, TooLarge
+from ..errors import Malformed, TooLarge, TooSlow
 from .courtesy import COURTESY
 
 GRACE_SECONDS = 10.0
-BYTES_PER_SECOND = 32 * 1024
+BYTES_PER_SECOND = 4 * 1024
 SILENCE_SECONDS = 30.0
 
 _CONTINUED = web.RequestKey("continued", bool)
@@ -32,8 +32,8 @@ def _waits_for_us(request: web.Request) -> bool:
 async def pieces(request: web.Request, most: int) -> AsyncGenerator[bytes, None]:
     """The body as it comes, until its end; whoever takes the pieces slows the sender down by taking their time.
 
-    Raises TooLarge after the piece with which there are more than `most` bytes, and Malformed where the body breaks
-    off or comes too slowly: at less than BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the
+    Raises TooLarge after the piece with which there are more than `most` bytes, Malformed where the body breaks
+    off, and TooSlow: at less than BYTES_PER_SECOND beyond the first GRACE_SECONDS, or with a silence. Only the
     time spent waiting counts. May be called again for what a former call, which was closed, has left.
     """
     if _waits_for_us(request) and _CONTINUED not in request:
@@ -65,6 +65,6 @@ async def _next_piece(request: web.Request, patience: float) -> bytes:
         async with asyncio.timeout(patience):
             return await request.content.readany()
     except TimeoutError:
-        raise Malformed("The request's body did not arrive in time.") from None
+        raise TooSlow from None
     except _BROKEN:  # or its sender has hung up
         raise Malformed("The request's body is broken.") from None

@@ -78,6 +78,7 @@ async def _link(store: Store, download: Download, seconds: int) -> str | None:
 async def _stream(
     request: web.Request, store: Store, download: Download, headers: dict[str, str]
 ) -> web.StreamResponse:
+    await _refuse_cut(store, download)
     part = wanted(request.headers, download.size, download.etag)
     if part is not None and not part:
         return web.Response(status=416, headers={"Content-Range": f"bytes */{download.size}"})
@@ -94,6 +95,13 @@ async def _stream(
         with suppress(ConnectionError):  # the client has gone
             await _send(request, response, first, pieces)
     return response
+
+
+async def _refuse_cut(store: Store, download: Download) -> None:
+    """Raise Gone for a file on our disk that is not as long as it was; of S3 it is not asked each time."""
+    with _storage():
+        if store.path(download.key) and await store.size(download.key) != download.size:
+            raise Gone
 
 
 async def _send(request: web.Request, response: web.StreamResponse, first: bytes, rest: AsyncIterator[bytes]) -> None:

@@ -18,6 +18,7 @@ from ..errors import (
     StorageFull,
     TokenExpired,
     TooLarge,
+    TooSlow,
     Unauthorized,
     Unavailable,
     Unexpected,
@@ -210,6 +211,8 @@ def refusals_of(route: Route) -> list[type[ChattyError]]:
         found |= {Malformed, TooLarge, UnsupportedType}
     if route.upload or (route.wire and route.wire.body):
         found |= {Malformed, TooLarge, UnsupportedType, StorageFull}
+    if route.upload:
+        found.add(TooSlow)
     if policies_of(route):
         found.add(RateLimited)
     return sorted(found, key=lambda error: (error.status, error.code))

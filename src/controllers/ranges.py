@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,40})-([0-9]{0,40})[ \t]*", re.IGNORECASE)
 
 
 def wanted(headers: Mapping[str, str], size: int, etag: str) -> range | None:

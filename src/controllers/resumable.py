@@ -1,5 +1,7 @@
 """Files in rooms that come in pieces, by tus 1.0 (tus.io/protocols/resumable-upload)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from ..errors import (
     NotFound,
     PreconditionFailed,
     QuotaExceeded,
+    TooSlow,
+    Unavailable,
     UnreadableImage,
 )
 from ..schemas.files import ResumableUpload
@@ -35,6 +39,8 @@ from .tus import (
     refuse_what_is_not_spoken,
 )
 from .wire import Asked, Wire
+
+RETRY_MS = 1000
 
 _ALWAYS = {"Tus-Resumable": VERSION, "Tus-Version": VERSION}
 _SPOKEN = Asked("the version of the protocol", {"type": "string", "enum": [VERSION]}, required=True)
@@ -129,7 +135,7 @@ class ResumableController:
         refuse_other_versions(request)
         offset = number_of(request, "Upload-Offset")
         body = _body(request)
-        with self._turns.turn(str(viewer.user_id)):
+        with self._turns.turn(str(viewer.user_id)), _to_be_tried_again():
             upload = await self._resumable.append(viewer.user_id, upload_id, offset, body)
         return Answer(None, headers=_state(upload))
 
@@ -138,6 +144,15 @@ class ResumableController:
         """Give up an upload of mine. A file that it has become stays."""
         refuse_other_versions(request)
         await self._resumable.terminate(viewer.user_id, upload_id)
+
+
+@contextmanager
+def _to_be_tried_again() -> Iterator[None]:
+    """Clients of tus give up on a 4xx: who was too slow, whose bytes are here, is to go on."""
+    try:
+        yield
+    except TooSlow:
+        raise Unavailable("What came in time has been kept; go on with the rest.", retry_after_ms=RETRY_MS) from None
 
 
 def _body(request: web.Request) -> Body:

@@ -1,5 +1,6 @@
 // The stock tus client: node tus.mjs SCENARIO URL TOKEN FILE … prints what happened as one JSON line.
 //   cut URL TOKEN FILE ROOM SERVICE: a proxy at URL cuts the first connection that has carried a third of the file.
+//   freeze URL TOKEN FILE ROOM SERVICE: it carries nothing more of what the client says on it, as in a tunnel.
 //   resume URL TOKEN FILE UPLOAD: goes on with what another has begun.
 import { createReadStream, statSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -13,16 +14,20 @@ function proxy(service) {
   const server = createServer((client) => {
     const behind = connect(Number(new URL(service).port), "127.0.0.1");
     let carried = 0;
+    let frozen = false;
     for (const [one, other] of [[client, behind], [behind, client]]) {
       one.on("error", () => {});
       one.on("close", () => other.destroy());
-      one.on("data", (data) => other.write(data));
     }
+    behind.on("data", (data) => client.write(data));
     client.on("data", (data) => {
+      if (frozen) return;
+      behind.write(data);
       carried += data.length;
       if (told.cuts || carried < size / 3) return;
       told.cuts++;
-      client.destroy();
+      frozen = scenario === "freeze";
+      if (!frozen) client.destroy();
     });
   });
   return new Promise((resolve) => server.listen(Number(new URL(url).port), "127.0.0.1", resolve));
@@ -49,7 +54,7 @@ const send = (where) =>
     upload.start();
   });
 
-if (scenario === "cut") {
+if (scenario === "cut" || scenario === "freeze") {
   const [room, service] = rest;
   await proxy(service);
   told.upload = await send({ endpoint: `${url}/api/v1/rooms/${room}/uploads` });
