@@ -1,7 +1,7 @@
 """An S3 of the tests' own: moto's server, on a free loopback port, in a thread of this process."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -21,7 +21,9 @@ class Moto:
         self._server.start()
         _, self._port = self._server.get_host_and_port()
         self.url = f"s3://{ENCODED}@{bucket}?region={REGION}&endpoint=http://127.0.0.1:{self._port}"
-        client(self.url).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3 = client(self.url)
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # moto holds it for this process, not for one server
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def stop(self) -> None:
         """From here on connections are refused."""

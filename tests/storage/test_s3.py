@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
@@ -221,12 +222,16 @@ class answering:  # noqa: N801 - it is used like a function
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
-                self.asked.add(connection.recv(65536).partition(b" HTTP/")[0].decode())
-                connection.sendall(self._answer)
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(65536):
-                    pass
+            # Each by itself: a client may open one more than it uses.
+            threading.Thread(target=self._answer_to, args=(connection,), daemon=True).start()
+
+    def _answer_to(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            self.asked.add(connection.recv(65536).partition(b" HTTP/")[0].decode())
+            connection.sendall(self._answer)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
 
 
 def is_signed_by_botocore(link: str, key_id: str, secret: str, token: str | None = None) -> bool:
