@@ -508,7 +508,7 @@ class TestConnections:
         data = body(part())
         head = request(PARCELS, None)
         for broken in ((b"zz\r\n\r\n",), (b"%x\r\n%s" % (len(data), data[:-20]), b"\r\nzz\r\n")):
-            assert (await office.raw(head, *broken, until=b'"}')).split()[1] == b"400"
+            assert (await office.raw(head, *broken, until=b'"}')).split()[1] in (b"400", b"408")  # aiohttp may wait
         assert office.staging.left() == []
 
 
