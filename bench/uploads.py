@@ -127,7 +127,8 @@ def throughput(served: Served, room: str, token: str, mib: int, rounds: int) -> 
     size = mib * MIB
     with peer("plain_files") as plain:
         head = f"PUT /file HTTP/1.1\r\nHost: bench\r\nContent-Length: {size}\r\n\r\n"
-        up: dict[str, list[Moved]] = {"plain": [], "ours": []}
+        durably = head.replace("/file", "/file?durable", 1)
+        up: dict[str, list[Moved]] = {"plain": [], "durable": [], "ours": []}
         down: dict[str, list[Moved]] = {"plain": [], "ours": []}
         for number in range(rounds + 1):
             path: list[str] = []
@@ -135,10 +136,13 @@ def throughput(served: Served, room: str, token: str, mib: int, rounds: int) -> 
             our_up = moved(served, lambda path=path: upload(served, room, token, size, path))
             plain_down = moved(plain, lambda: download(plain.port, "/file"))
             our_down = moved(served, lambda path=path: download(served.port, path[0], token))
+            durable_up = moved(plain, lambda: send(plain.port, durably, b"", size, b"")[1])
             if number:  # the first round warms up
+                up["durable"].append(durable_up)
                 up["plain"].append(plain_up), up["ours"].append(our_up)
                 down["plain"].append(plain_down), down["ours"].append(our_down)
         show(f"{mib} up", up["plain"], up["ours"], mib)
+        show("… on disk", up["durable"], up["ours"], mib)
         show(f"{mib} down", down["plain"], down["ours"], mib)
 
 

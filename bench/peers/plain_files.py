@@ -1,5 +1,9 @@
-"""A peer: bare aiohttp on uvloop, a body streamed to disk as it comes, and a file given back from there. No checks."""
+"""A peer: bare aiohttp on uvloop, a body streamed to disk as it comes, and a file given back from there. No checks.
 
+`PUT /file?durable` answers when the disk has it, as Chatty does.
+"""
+
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +18,9 @@ async def take(request: web.Request) -> web.Response:
     with (PLACE / "file").open("wb") as file:
         async for chunk in request.content.iter_any():
             file.write(chunk)
+        if "durable" in request.query:
+            file.flush()
+            os.fsync(file.fileno())
     return web.json_response({"size": (PLACE / "file").stat().st_size})
 
 
