@@ -26,7 +26,7 @@ from ..errors import (
 )
 from .api import PREFIX, PUBLIC, Parameter, Route, routes_of
 from .edge import Problem, headers_of, problem
-from .openapi_files import binary_answers, bytes_taken, form_schema, header_parameters, headers_given
+from .openapi_files import binary_answers, bytes_taken, form_schema, header_parameters, headers_given, security_of
 from .serving import policies_of
 
 Json = dict[str, Any]
@@ -125,7 +125,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         "operationId": f"{route.tag}_{route.name}",
         "tags": [route.tag],
         "summary": summary.strip().replace("`", ""),
-        "security": _security(route),
+        "security": security_of(route),
         "parameters": [
             *_path_parameters(route, schemas),
             *_query_parameters(route, schemas),
@@ -149,13 +149,6 @@ def _request_body(route: Route, schemas: _Schemas) -> Json | None:
     if not body:
         return None
     return {"required": not body.optional, "content": {"application/json": {"schema": schemas.taken(body.type)}}}
-
-
-def _security(route: Route) -> list[Json]:
-    """What bytes are asked for with: a token, or an address that carries a right of its own."""
-    if route.access != PUBLIC:
-        return [{"bearer": []}]
-    return [{"bearer": []}, {}] if route.media and Unauthorized in route.errors else []
 
 
 def _path_parameters(route: Route, schemas: _Schemas) -> list[Json]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..errors import Unauthorized
+from .api import PUBLIC, Route
 from .uploads import FileField, Upload
 from .wire import Wire
 
@@ -31,6 +33,13 @@ def binary_answers(media: str) -> Json:
         "304": {"description": "What you have is it.", "headers": _ETAG},
         "416": {"description": "There is no such range.", "headers": _RANGE},
     }
+
+
+def security_of(route: Route) -> list[Json]:
+    """What a route is opened by: a token; for bytes also an address that carries a right of its own."""
+    if route.access != PUBLIC:
+        return [{"bearer": []}]
+    return [{"bearer": []}, {}] if route.media and Unauthorized in route.errors else []
 
 
 def header_parameters(wire: Wire | None) -> list[Json]:
