@@ -62,7 +62,9 @@ class Pictures:
         """Have no picture, and tell those who saw it, if there was one. Raises Unauthorized if the account is gone."""
         async with self._database.transaction() as tx:
             row = await _locked(tx, user_id)
-            changed = await _change(tx, row, None) if row.avatar else user_view(row)
+            if row.avatar is None:
+                return user_view(row)
+            changed = await _change(tx, row, None)
         self._wake()
         return changed
 

@@ -503,12 +503,16 @@ class TestConnections:
         received = await office.raw(request(PARCELS, 60_000), body(part(data=b"x" * 50_000))[:40_000], until=b'"}')
         assert b"in time" in received
 
-    async def test_chunks_that_break_are_malformed(self, office: PostOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_chunks_that_break_are_given_up(self, office: PostOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+        """aiohttp does not say that a chunk is none: to us the body just stops."""
         monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.2)
         data = body(part())
         head = request(PARCELS, None)
-        for broken in ((b"zz\r\n\r\n",), (b"%x\r\n%s" % (len(data), data[:-20]), b"\r\nzz\r\n")):
-            assert (await office.raw(head, *broken, until=b'"}')).split()[1] in (b"400", b"408")  # aiohttp may wait
+        after_good_ones = b"%x\r\n%s" % (len(data), data[:-20]), b"\r\nzz\r\n"
+        found = [
+            (await office.raw(head, *each, until=b'"}')).split()[1] for each in ((b"zz\r\n\r\n",), after_good_ones)
+        ]
+        assert found == [b"408", b"408"]
         assert office.staging.left() == []
 
 
