@@ -127,12 +127,11 @@ class TestANewcomer:
         await stage.sign_in(tab, "kakao", somebody())
         assert not await waiting(stage.service)
 
-    async def test_of_the_host_application_has_the_one_that_its_token_names(
-        self, start_service: StartService, trap: Trap
-    ) -> None:
-        service = await start_service(exchange=HOST | {"issuer": trap.good.url})
-        anna = await enter(Cast(service), iss=trap.good.url, picture=f"{trap.good.url}/picture")
-        await settled(service)
+    async def test_of_the_host_application_has_the_one_that_its_token_names(self, start_service: StartService) -> None:
+        async with hostile.HostileProvider() as host:
+            service = await start_service(exchange=HOST | {"issuer": host.url})
+            anna = await enter(Cast(service), iss=host.url, picture=f"{host.url}/picture")
+            await settled(service)
         assert near(await colour_of(anna), RED)
 
     async def test_is_shown_to_others_who_hear_of_it(self, service: Service, cast: Cast) -> None:
