@@ -170,7 +170,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     """Run the workers while the service runs; then let go of the database."""
     parts = app[PARTS]
     await _refuse_old_schema(parts)
-    housekeeping = Housekeeping(parts.database)
+    housekeeping = Housekeeping(parts.database, parts.settings.notifications.kept)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         stack.push_async_callback(parts.throttle.close)

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .file_settings import FileSettings
+from .notification_settings import NotificationSettings
 from .sign_in_settings import ExchangeSettings, ProviderSettings, has_sound_port, refuse_unsound, without_tls
 from .storage_url import s3_address
 
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     providers: dict[str, ProviderSettings] = {}
     exchange: ExchangeSettings | None = None
     files: FileSettings = FileSettings()
+    notifications: NotificationSettings = NotificationSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 

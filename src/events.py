@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from .schemas.messages import Message
+from .schemas.notifications import Notification, NotificationsRead
 from .schemas.people import FriendChange, PresenceChange, User
 from .schemas.realtime import UnreadChange
 from .schemas.rooms import Room, RoomChange, RoomHead, RoomRead, RoomRemoved, RoomSettings, Typing
@@ -105,6 +106,34 @@ class PresenceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationStored:
+    """There is something to tell these people, each a row of their own. Not shown: `NotificationCreated` is."""
+
+    audience: Audience
+    notification_ids: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsSettled:
+    """Of these people's notifications these are read, or gone; None: all. Not shown: `NotificationsWereRead` is."""
+
+    audience: Audience
+    notification_ids: frozenset[UUID] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationCreated:
+    audience: Audience
+    notification: Notification
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsWereRead:
+    audience: Audience
+    read: NotificationsRead
+
+
+@dataclass(frozen=True, slots=True)
 class SessionsEnded:
     """These sessions are over: their tokens and sockets end with them. Not shown to anybody."""
 
@@ -126,5 +155,9 @@ Event = (
     | FriendChanged
     | UserChanged
     | PresenceChanged
+    | NotificationStored
+    | NotificationsSettled
+    | NotificationCreated
+    | NotificationsWereRead
     | SessionsEnded
 )

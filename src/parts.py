@@ -29,6 +29,7 @@ from .services.leaving import LEAVE_GROUPS, Leaving
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
+from .services.notices import Notices, Rungs
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
@@ -108,6 +109,7 @@ def build(settings: Settings) -> Parts:
     mailer = mailer_for(settings.smtp_url, settings.data_dir / "mail")
     mails = Mails(database, mailer, settings.public_url, settings.mail_from)
     leaving = Leaving(database)
+    notices = Notices(Rungs(settings.notifications.push_after, settings.notifications.email_after))
     providers, outbound, grants = providers_from(settings), Outbound(), Grants(settings.signing_key)
     oauth = OAuthClient(providers, settings.public_url, outbound)
     host_tokens = HostTokens(settings.exchange, outbound) if settings.exchange else None
@@ -152,16 +154,16 @@ def build(settings: Settings) -> Parts:
         deletion=Deletion(database, passwords, sessions, throttle, revocations.forget_all, outbox.wake),
         outbox=outbox,
         people=People(database),
-        friends=Friends(database),
+        friends=Friends(database, notices),
         blocks=Blocks(database),
         presence=Presence(database, new_id(), grace_seconds=settings.presence_grace_seconds),
         rooms=Rooms(database),
-        groups=Groups(database, settings.group_members),
+        groups=Groups(database, notices, settings.group_members),
         leaving=leaving,
-        sending=Sending(database),
+        sending=Sending(database, settings.notifications.push_after),
         messages=Messages(database),
         edits=Edits(database, settings.edit_window_hours, outbox.wake),
-        reactions=Reactions(database),
+        reactions=Reactions(database, notices),
         search=Search(database),
         cursors=Cursors(database),
         unread=UnreadCounts(database, bus.publish),

@@ -1,6 +1,7 @@
 """A stage without a server: the services of people on a database, and what they announce."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from src.clock import now
@@ -9,9 +10,12 @@ from src.db.ids import new_id
 from src.events import Event
 from src.services.blocks import Blocks
 from src.services.friends import Friends
+from src.services.notices import Notices, Rungs
 from src.services.people import People
 
 from .cast import Person, Socket
+
+NOTICES = Notices(Rungs(timedelta(seconds=20), timedelta(minutes=15)))
 
 
 class House:
@@ -21,7 +25,7 @@ class House:
         self.heard: list[Event] = []
         self.database = Database(url, self._hear)
         self.people = People(self.database)
-        self.friends = Friends(self.database)
+        self.friends = Friends(self.database, NOTICES)
         self.blocks = Blocks(self.database)
 
     def _hear(self, events: Sequence[Event]) -> None:

@@ -138,7 +138,7 @@ class TestWhatWasSent:
         await boris.upload(group, LETTER)
         for person in (anna, boris):
             await person.post(f"/rooms/{group}/leave")
-        await Housekeeping(service.parts.database).sweep()
+        await Housekeeping(service.parts.database, timedelta(days=90)).sweep()
         assert (await count(service, File), await count(service, MessageFile)) == (0, 0)
         service.parts.outbox.wake()
         await emptied(service)

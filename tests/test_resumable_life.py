@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -250,7 +251,7 @@ class TestEnding:
             await tus.begin(10)
         for person in (anna, boris):
             await person.post(f"/rooms/{group}/leave")
-        await Housekeeping(service.parts.database).sweep()
+        await Housekeeping(service.parts.database, timedelta(days=90)).sweep()
         assert (await count(service, Upload), await count(service, UploadPart)) == (0, 0)
         service.parts.outbox.wake()
         await emptied(service)

@@ -1,6 +1,7 @@
 """Search: what a person may read, by parts of its words, on either database alike (contract §5, §9)."""
 
 import unicodedata
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -235,7 +236,7 @@ class TestNobodyFindsWhatTheyMayNotRead:
         for person in (anna, boris):
             await person.post(f"/rooms/{room['id']}/leave", expect=204)
         assert await found(anna, "점심") == []
-        await Housekeeping(service.parts.database).sweep()
+        await Housekeeping(service.parts.database, timedelta(days=90)).sweep()
         async with service.parts.database.snapshot() as reads:
             assert await reads._connection.scalar(text("SELECT count(*) FROM search_lines")) == 0
 

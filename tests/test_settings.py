@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from src.config import EXAMPLE_SECRET, Settings
 from src.file_settings import FileSettings
+from src.notification_settings import NotificationSettings
 from src.sign_in_settings import ExchangeSettings, ProviderSettings
 
 ROOT = Path(__file__).parent.parent
@@ -56,12 +57,17 @@ class TestTheExample:
     def test_names_parts_of_settings_that_there_are(self) -> None:
         parts = [name.split("__")[1:] for name, _ in examples() if "__" in name]
         assert {part[-1].lower() for part in parts if len(part) == 2} <= ProviderSettings.model_fields.keys()
-        fields = ExchangeSettings.model_fields.keys() | FileSettings.model_fields.keys()
+        groups = ExchangeSettings, FileSettings, NotificationSettings
+        fields = {name for group in groups for name in group.model_fields}
         assert {part[0].lower() for part in parts if len(part) == 1} <= fields
 
     @pytest.mark.parametrize("name", FileSettings.model_fields)
     def test_names_every_setting_of_files(self, name: str) -> None:
         assert f"CHATTY_FILES__{name.upper()}" in dict(examples())
+
+    @pytest.mark.parametrize("name", NotificationSettings.model_fields)
+    def test_names_every_setting_of_notifications(self, name: str) -> None:
+        assert f"CHATTY_NOTIFICATIONS__{name.upper()}" in dict(examples())
 
     @pytest.mark.parametrize("name", [*ProviderSettings.model_fields, *ExchangeSettings.model_fields])
     def test_leaves_the_rest_to_the_page_on_signing_in(self, name: str) -> None:

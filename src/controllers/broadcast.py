@@ -13,6 +13,10 @@ from ..events import (
     FriendChanged,
     MessageChanged,
     MessageSent,
+    NotificationCreated,
+    NotificationsSettled,
+    NotificationStored,
+    NotificationsWereRead,
     PresenceChanged,
     RoomAdded,
     RoomChanged,
@@ -29,6 +33,7 @@ from ..realtime.connections import Connections, FormLetter, Letter
 from ..realtime.packets import event_frame
 from ..schemas.common import View
 from ..schemas.messages import Message
+from ..schemas.notifications import Notification, NotificationsRead
 from ..schemas.people import FriendChange, PresenceChange, User
 from ..schemas.realtime import Ready, SessionExpiring, UnreadChange
 from ..schemas.rooms import Room, RoomChange, RoomHead, RoomRead, RoomRemoved, RoomSettings, Typing
@@ -113,6 +118,20 @@ OUTGOING: Mapping[type[Any], Outgoing] = {
         "How much is unread, over all rooms and in one.",
         lambda event: event.unread,
     ),
+    NotificationCreated: Outgoing(
+        "/notifications",
+        "notification_created",
+        Notification,
+        "There is something new for me. One with an id that I hold replaces it.",
+        lambda event: event.notification,
+    ),
+    NotificationsWereRead: Outgoing(
+        "/notifications",
+        "notifications_read",
+        NotificationsRead,
+        "These of my notifications are read, or gone; null: all.",
+        lambda event: event.read,
+    ),
     UserChanged: Outgoing(
         "/notifications", "user_changed", User, "Somebody I know changed their profile.", lambda event: event.user
     ),
@@ -151,7 +170,7 @@ class Broadcast:
             if isinstance(event, SessionsEnded):
                 for session_id in event.session_ids:
                     self._connections.close_session(session_id)
-            else:
+            elif not isinstance(event, NotificationStored | NotificationsSettled):
                 self._send_together([event])
         self._send_all(lines)
 

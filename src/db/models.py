@@ -1,7 +1,7 @@
 """The tables. What the rules promise, the constraints make true on both databases.
 
-Rooms and what is in them are in room_models.py, files in file_models.py, other ways to sign in than a password in
-sign_in_models.py.
+Rooms and what is in them are in room_models.py, files in file_models.py, notifications in notification_models.py, other
+ways to sign in than a password in sign_in_models.py.
 """
 
 from datetime import datetime
@@ -13,14 +13,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, UtcDateTime
 from .file_models import File, MessageFile, Upload, UploadPart
+from .notification_models import Delivery, Notification, NotificationPreferences, PushSubscription
 from .room_models import Member, Message, Reaction, ReadMark, Room
 from .search_models import SearchLine
 from .sign_in_models import Identity, RedeemedToken, SignInAttempt
 
 __all__ = [
-    "Base", "Block", "EmailToken", "File", "Friendship", "Identity", "Installation", "Member", "Message", "MessageFile",
-    "NameGram", "Node", "Online", "OutboxItem", "Reaction", "ReadMark", "RedeemedToken", "Room", "SearchLine",
-    "Session", "SignInAttempt", "Upload", "UploadPart", "User", "UtcDateTime",
+    "Base", "Block", "Delivery", "EmailToken", "File", "Friendship", "Identity", "Installation", "Member", "Message",
+    "MessageFile", "NameGram", "Node", "Notification", "NotificationPreferences", "Online", "OutboxItem",
+    "PushSubscription", "Reaction", "ReadMark", "RedeemedToken", "Room", "SearchLine", "Session", "SignInAttempt",
+    "Upload", "UploadPart", "User", "UtcDateTime",
 ]  # fmt: skip
 
 
@@ -35,7 +37,10 @@ class Installation(Base):
 
 
 class User(Base):
-    """A person. `*_key` columns are what is compared and searched: case-folded."""
+    """A person. `*_key` columns are what is compared and searched: case-folded.
+
+    `email_bounced_at`: when the address was refused by who should have it; nothing but mails of the account goes there.
+    """
 
     __tablename__ = "users"
     __table_args__ = (Index(None, "nickname_key", "id"),)
@@ -44,6 +49,7 @@ class User(Base):
     email: Mapped[str | None] = mapped_column(String(254))
     email_key: Mapped[str | None] = mapped_column(String(254), unique=True)
     email_verified_at: Mapped[datetime | None]
+    email_bounced_at: Mapped[datetime | None]
     password_hash: Mapped[str | None] = mapped_column(String(255))
     nickname: Mapped[str | None] = mapped_column(String(50))
     nickname_key: Mapped[str] = mapped_column(String(200))
@@ -105,15 +111,21 @@ class EmailToken(Base):
 
 
 class OutboxItem(Base):
-    """Work to be done after COMMIT, at least once: a worker leases it and deletes it when done."""
+    """Work to be done after COMMIT, at least once: a worker leases it and deletes it when done.
+
+    `key`: of work that is not added while some of the same key waits. A worker that leases it takes the key away: what
+    is added from then on is further work.
+    """
 
     __tablename__ = "outbox"
+    __table_args__ = (Index(None, "kind", "due_at"), Index(None, "key", unique=True))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
+    key: Mapped[str | None] = mapped_column(String(120))
     payload: Mapped[dict[str, Any]]
     attempts: Mapped[int]
-    due_at: Mapped[datetime] = mapped_column(index=True)
+    due_at: Mapped[datetime]
     last_error: Mapped[str | None] = mapped_column(String(200))
     failed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

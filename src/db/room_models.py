@@ -12,6 +12,7 @@ from .base import Base
 # Columns that came after the first release have a default, for the rows that were there.
 LONG_AGO = "1970-01-01 00:00:00.000000"
 ABANDONED = "abandoned_at IS NOT NULL"
+TO_TELL = "tell_at IS NOT NULL"
 
 
 class Room(Base):
@@ -21,6 +22,7 @@ class Room(Base):
     or leaving a list, a block between its two, an account deleted. What was read of the members at one value of it
     holds as long as the value does. `active_at`: its last line; `changed_at`: its last `rev`. `notice_seq`: the line
     that is pinned on top. `abandoned_at`: when the last member left a group, which then waits to be deleted.
+    `tell_at`: when the ladder has to see who has not read the lines above `told_seq`.
     """
 
     __tablename__ = "rooms"
@@ -30,6 +32,7 @@ class Room(Base):
         CheckConstraint("(kind = 'direct') = (low_id IS NOT NULL AND high_id IS NOT NULL)", name="direct_has_a_pair"),
         CheckConstraint("low_id IS NULL OR low_id < high_id", name="one_room_per_pair"),
         Index(None, "abandoned_at", sqlite_where=text(ABANDONED), postgresql_where=text(ABANDONED)),
+        Index(None, "tell_at", sqlite_where=text(TO_TELL), postgresql_where=text(TO_TELL)),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -44,6 +47,8 @@ class Room(Base):
     rev: Mapped[int]
     roster: Mapped[int] = mapped_column(server_default="0")
     notice_seq: Mapped[int | None]
+    tell_at: Mapped[datetime | None]
+    told_seq: Mapped[int] = mapped_column(server_default="0")
     active_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
     changed_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
     abandoned_at: Mapped[datetime | None]
@@ -56,6 +61,7 @@ class Member(Base):
     A group's row goes when they leave. A direct room's stays: `listed_at` is null while the room is not in their list,
     because it has no message yet or because they have left it. `touched_at`: when something of it last changed that
     does not count the room's `rev` up: the cursor, read on, or what the member has set for themselves.
+    `notified_ordinal`: up to where they have marked the room's notification read without reading the room.
     """
 
     __tablename__ = "members"
@@ -71,6 +77,7 @@ class Member(Base):
     first_rev: Mapped[int] = mapped_column(server_default="0")
     read_seq: Mapped[int]
     read_ordinal: Mapped[int]
+    notified_ordinal: Mapped[int] = mapped_column(server_default="0")
     muted_until: Mapped[datetime | None]
     pinned: Mapped[bool] = mapped_column(server_default=false())
     alias: Mapped[str | None] = mapped_column(String(100))

@@ -65,7 +65,10 @@ class Quote(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of `messages`, as a person sends it, with the files that it has."""
+    """A row of `messages`, as a person sends it, with the files that it has.
+
+    `tell_at`: when to look who has not read it.
+    """
 
     id: UUID
     place: Place
@@ -78,6 +81,7 @@ class Line(NamedTuple):
     mentions: Sequence[UUID]
     files: Sequence[File]
     created_at: datetime
+    tell_at: datetime
 
     @property
     def findable(self) -> Findable:
@@ -138,12 +142,13 @@ class Sends(Protocol):
 
 
 class Move(NamedTuple):
-    """Where a room, or its member's cursor, stands after a batch."""
+    """Where a room, or its member's cursor, stands after a batch. `tell_at`: of the first of its lines."""
 
     seq: int
     rev: int
     ordinal: int
     at: datetime
+    tell_at: datetime
 
 
 def moves(lines: Sequence[Line]) -> tuple[dict[UUID, Move], dict[tuple[UUID, UUID], Move]]:
@@ -151,6 +156,8 @@ def moves(lines: Sequence[Line]) -> tuple[dict[UUID, Move], dict[tuple[UUID, UUI
     rooms: dict[UUID, Move] = {}
     cursors: dict[tuple[UUID, UUID], Move] = {}
     for line in lines:
-        move = Move(line.seq, line.rev, line.ordinal, line.created_at)
+        earlier = rooms.get(line.place.room_id)
+        tell_at = earlier.tell_at if earlier else line.tell_at
+        move = Move(line.seq, line.rev, line.ordinal, line.created_at, tell_at)
         rooms[line.place.room_id] = cursors[line.place.room_id, line.place.sender_id] = move
     return rooms, cursors

@@ -39,7 +39,11 @@ _QUOTES = """
     SELECT m.id, m.room_id, m.seq, m.deleted_at IS NOT NULL, m.text, u.id, u.nickname, u.intro, u.avatar
     FROM messages m LEFT JOIN users u ON u.id = m.sender_id WHERE m.id IN (SELECT value FROM json_each(?))
 """
-_MOVE_ROOM = "UPDATE rooms SET last_seq = ?, rev = ?, last_ordinal = ?, active_at = ?, changed_at = ? WHERE id = ?"
+_MOVE_ROOM = """
+    UPDATE rooms SET last_seq = ?, rev = ?, last_ordinal = ?, active_at = ?, changed_at = ?,
+        tell_at = COALESCE(tell_at, ?)
+    WHERE id = ?
+"""
 _MOVE_CURSOR = "UPDATE members SET read_seq = ?, read_ordinal = ? WHERE room_id = ? AND user_id = ? AND read_seq < ?"
 _ADD = """
     INSERT INTO messages (id, room_id, sender_id, client_id, seq, rev, ordinal, kind, text, reply_to_seq, mentions,
@@ -72,7 +76,8 @@ class SqliteSendTransaction(SendTransaction):
     async def _add(self, lines: Sequence[Line]) -> None:
         rooms, cursors = moves(lines)
         self._driver.executemany(
-            _MOVE_ROOM, [(*move[:3], _moment(move.at), _moment(move.at), id.hex) for id, move in rooms.items()]
+            _MOVE_ROOM,
+            [(*to[:3], _moment(to.at), _moment(to.at), _moment(to.tell_at), id.hex) for id, to in rooms.items()],
         )
         self._driver.executemany(
             _MOVE_CURSOR,
@@ -128,7 +133,7 @@ def _array(ids: Collection[UUID]) -> str:
     return json.dumps([id.hex for id in ids])
 
 
-@lru_cache(maxsize=64)  # a batch has one
+@lru_cache(maxsize=64)  # a batch has two
 def _moment(at: datetime) -> str:
     """As SQLAlchemy writes it."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")

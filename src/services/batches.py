@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ..clock import now
@@ -17,6 +17,7 @@ from ..schemas.drafts import MessageDraft
 from ..schemas.messages import Message, Sent
 from .audiences import Audience, Audiences
 from .drafts import attachments_of, check_mentions, check_partner, kind_of, quoted, reply_to
+from .mentions import tell_mentioned
 from .rooms import room_as_seen_by
 
 
@@ -86,9 +87,12 @@ class _Referred:
 class Batch:
     """`before` is the outcome of an earlier attempt whose COMMIT was not answered."""
 
-    def __init__(self, tx: SendTransaction, audiences: Audiences, before: Outcome | None = None) -> None:
+    def __init__(
+        self, tx: SendTransaction, audiences: Audiences, tell_after: timedelta, before: Outcome | None = None
+    ) -> None:
         self._tx = tx
         self._audiences = audiences
+        self._tell_after = tell_after
         self._before = before
         self._rooms: dict[UUID, _Room] = {}
         self._lines: list[Line] = []
@@ -114,6 +118,7 @@ class Batch:
                 self._outcome.answers.append((send, refusal))
         if self._lines:
             await self._tx.add(self._lines)
+            await tell_mentioned(self._tx, self._lines)
             await self._announce()
         self._outcome.events = self._tx.announced
         return self._outcome
@@ -195,7 +200,7 @@ class Batch:
             client_id=send.place.client_id,
             created_at=room.at,
         )
-        self._lines.append(_line(send, message, room.ordinal))
+        self._lines.append(_line(send, message, room.ordinal, room.at + self._tell_after))
         self._stored[send.place] = send, message
         self._outcome.answers.append((send, Sent(message=message, replayed=False)))
 
@@ -218,7 +223,7 @@ class Batch:
             self._tx.announce(RoomAdded(frozenset({user_id}), view))
 
 
-def _line(send: Send, message: Message, ordinal: int) -> Line:
+def _line(send: Send, message: Message, ordinal: int, tell_at: datetime) -> Line:
     """The row of a message that is about to be stored."""
     return Line(
         id=send.id,
@@ -232,6 +237,7 @@ def _line(send: Send, message: Message, ordinal: int) -> Line:
         mentions=message.mentions,
         files=message.files,
         created_at=message.created_at,
+        tell_at=tell_at,
     )
 
 

@@ -11,6 +11,7 @@ from ..db.views import user_view
 from ..errors import FieldError, Invalid, NotFound
 from ..schemas.common import Page, PageQuery
 from ..schemas.people import Block
+from .notices import settle
 from .presence import hide_from_each_other, show_each_other
 
 
@@ -44,7 +45,9 @@ class Blocks:
             await tx.rooms.change_roster_of_pair(pair)
             if await tx.friendships.between(viewer_id, user_id):
                 await tx.friendships.remove(viewer_id, user_id)
+                settle(tx, await tx.notifications.remove_between(pair))
                 announce_standing(tx, pair, user_id, "none")
+            settle(tx, {viewer_id: await tx.notifications.unread_from(viewer_id, user_id)})
             announce_standing(tx, pair, viewer_id, "blocked")
 
     async def unblock(self, viewer_id: UUID, user_id: UUID) -> None:

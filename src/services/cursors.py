@@ -10,6 +10,7 @@ from ..errors import NotFound
 from ..events import RoomWasRead
 from ..schemas.realtime import ReadState
 from ..schemas.rooms import RoomRead
+from .notices import settle
 
 
 class Cursors:
@@ -28,13 +29,18 @@ class Cursors:
         seq = min(seq, mine.last_seq)
         if seq <= mine.read_seq:
             async with self._database.single_read() as reads:
-                return await _state(reads, user_id, room_id)
+                unread = await reads.notifications.has_unread_in(user_id, room_id, seq)
+            if not unread:
+                async with self._database.single_read() as reads:
+                    return await _state(reads, user_id, room_id)
         async with self._database.transaction() as tx:
-            moved = await tx.cursors.move(room_id, user_id, seq, now())
+            moved = await tx.cursors.move(room_id, user_id, seq, at := now())
+            read = await tx.notifications.read_in(user_id, room_id, seq, at)
+            settle(tx, {user_id: read | {room_id} if moved else read})
             state = await _state(tx, user_id, room_id)
             if moved:  # who hears is asked last: whoever is removed before that hears no more
-                read = RoomRead(room_id=room_id, user_id=user_id, read_seq=seq)
-                tx.announce(RoomWasRead(await _hearers(tx, mine), read))
+                told = RoomRead(room_id=room_id, user_id=user_id, read_seq=seq)
+                tx.announce(RoomWasRead(await _hearers(tx, mine), told))
             return state
 
 

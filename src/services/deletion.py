@@ -17,6 +17,7 @@ from ..schemas.people import FriendChange, User
 from ..viewer import Viewer
 from .leaving import GROUPS_AT_ONCE, LEAVE_GROUPS, leave_each
 from .mails import MAIL, mail_to_former
+from .notices import settle
 from .passwords import Passwords
 from .pictures import keys_of_avatar
 from .presence import vanish
@@ -90,6 +91,7 @@ class Deletion:
         await _sever(tx, user.id)
         await self._forget_identities(tx, user.id)
         await tx.departures.forget(user.id)
+        settle(tx, await tx.notifications.forget(user.id))
         parts = await tx.uploads.forget_of(user.id)
         await remove_objects(tx, [*parts, *await tx.files.forget_unsent_of(user.id), *keys_of_avatar(user.avatar)], at)
         await tx.departures.leave_direct_rooms(user.id, at)

@@ -10,6 +10,7 @@ from ..db.rows import Row
 from ..errors import Forbidden
 from ..schemas.messages import Message
 from .lines import change_line, lock_readable, refuse_tombstone, refuse_unless_own, seen
+from .notices import settle
 from .removals import remove_objects
 from .rooms import refuse_across_block
 from .system_lines import announce_change
@@ -56,6 +57,7 @@ class Edits:
             self._refuse_late(line, at)
             await tx.search.forget([line])
             await tx.reactions.clear(line.id)
+            settle(tx, await tx.notifications.remove_of_message(line.id))
             keys = await tx.files.detach([line.id])
             await remove_objects(tx, keys, at)
             emptied = {"text": None, "mentions": None, "reply_to_seq": None}

@@ -15,12 +15,14 @@ from ..db.views import user_view
 from ..errors import Blocked, Conflict, FieldError, Invalid, NotFound
 from ..schemas.common import Page, PageQuery
 from ..schemas.people import Friend, FriendRequest, FriendRequestOutcome, FriendRequestsQuery, Relationship
+from .notices import Notices, settle
 from .presence import show_each_other
 
 
 class Friends:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, notices: Notices) -> None:
         self._database = database
+        self._notices = notices
 
     async def list_friends(self, viewer_id: UUID, query: PageQuery) -> Page[Friend]:
         """My friends by nickname, with who is online. Raises Invalid for a cursor that was not given out."""
@@ -58,10 +60,11 @@ class Friends:
             if standing == "friend":
                 raise Conflict("You are friends already.")
             if standing == "request_received":
-                await _become_friends(tx, pair)
+                await self._become_friends(tx, pair, viewer_id)
                 return FriendRequestOutcome(status="friends")
             if standing == "none":
-                await tx.friendships.ask(viewer_id, user_id, now())
+                await tx.friendships.ask(viewer_id, user_id, at := now())
+                await self._notices.tell(tx, "friend_request", [user_id], at, actor_id=viewer_id)
                 announce_standing(tx, pair, viewer_id, "request_sent")
                 announce_standing(tx, pair, user_id, "request_received")
             return FriendRequestOutcome(status="pending")
@@ -69,7 +72,7 @@ class Friends:
     async def accept(self, viewer_id: UUID, user_id: UUID) -> None:
         """Accept somebody's request. Raises NotFound if there is none."""
         async with self._database.transaction() as tx:
-            await _become_friends(tx, await _pair_of(tx, viewer_id, user_id, "request_received"))
+            await self._become_friends(tx, await _pair_of(tx, viewer_id, user_id, "request_received"), viewer_id)
 
     async def decline(self, viewer_id: UUID, user_id: UUID) -> None:
         """Decline somebody's request. Raises NotFound if there is none."""
@@ -96,8 +99,20 @@ class Friends:
         async with self._database.transaction() as tx:
             pair = await _pair_of(tx, viewer_id, user_id, standing)
             await tx.friendships.remove(viewer_id, user_id)
+            settle(tx, await tx.notifications.remove_between(pair))
             for each in pair:
                 announce_standing(tx, pair, each, "none")
+
+    async def _become_friends(self, tx: Transaction, pair: Pair, accepting_id: UUID) -> None:
+        """One of the two accepts what the other has asked: the request is settled, and the other is told."""
+        (asking_id,) = pair.keys() - {accepting_id}
+        await tx.friendships.accept(accepting_id, asking_id, at := now())
+        read = await tx.notifications.read_of(accepting_id, "friend_request", asking_id, at)
+        settle(tx, {accepting_id: read})
+        await self._notices.tell(tx, "friend_accepted", [asking_id], at, actor_id=accepting_id)
+        for each in pair:
+            announce_standing(tx, pair, each, "friend")
+        await show_each_other(tx, frozenset(pair))
 
 
 async def _pair_of(tx: Transaction, viewer_id: UUID, user_id: UUID, standing: Relationship) -> Pair:
@@ -106,11 +121,3 @@ async def _pair_of(tx: Transaction, viewer_id: UUID, user_id: UUID, standing: Re
     if not pair or relationship(viewer_id, await tx.friendships.between(viewer_id, user_id)) != standing:
         raise NotFound
     return pair
-
-
-async def _become_friends(tx: Transaction, pair: Pair) -> None:
-    one_id, other_id = pair
-    await tx.friendships.accept(one_id, other_id, now())
-    for each in pair:
-        announce_standing(tx, pair, each, "friend")
-    await show_each_other(tx, frozenset(pair))

@@ -15,7 +15,9 @@ from ..db.room_views import member_view, room_views
 from ..db.rows import Row
 from ..errors import Conflict, Forbidden, NotFound, Unauthorized
 from ..events import MessageSent, RoomAdded, RoomChanged
+from ..schemas.messages import Message
 from ..schemas.rooms import GroupDraft, MyMembership, Role, Room, RoomChange
+from .notices import Notices
 from .rooms import locked, room_as_seen_by
 from .system_lines import announce_change, store_system_line
 
@@ -23,8 +25,9 @@ from .system_lines import announce_change, store_system_line
 class Groups:
     """`most_members`: how many a group can have."""
 
-    def __init__(self, database: Database, most_members: int) -> None:
+    def __init__(self, database: Database, notices: Notices, most_members: int) -> None:
         self._database = database
+        self._notices = notices
         self._most_members = most_members
 
     async def make(self, owner_id: UUID, draft: GroupDraft) -> Room:
@@ -42,7 +45,8 @@ class Groups:
             await tx.rooms.add_group(room_id, draft.name, at)
             roles: dict[UUID, str] = {owner_id: "owner", **dict.fromkeys(others, "member")}
             await _join(tx, room_id, roles, at)
-            await store_system_line(tx, room_id, at, "created", owner_id, sorted(others))
+            line = await store_system_line(tx, room_id, at, "created", owner_id, sorted(others))
+            await self._tell_invited(tx, others, line, owner_id)
             return (await _announce_added(tx, room_id, roles))[owner_id]
 
     async def invite(self, user_id: UUID, room_id: UUID, user_ids: Collection[UUID]) -> Room:
@@ -63,7 +67,8 @@ class Groups:
             if newcomers:
                 await _refuse_strangers(tx, user_id, newcomers)
                 self._refuse_more_than_fit(await tx.members.count(room_id) + len(newcomers))
-                await _add(tx, room, newcomers)
+                line = await _add(tx, room, newcomers)
+                await self._tell_invited(tx, newcomers, line, user_id)
             return await room_as_seen_by(tx, user_id, room_id)
 
     async def set_role(self, user_id: UUID, room_id: UUID, member_id: UUID, role: Role) -> Room:
@@ -85,6 +90,11 @@ class Groups:
                 await _give(tx, room, {member_id: role, **({user_id: "admin"} if role == "owner" else {})})
             return await room_as_seen_by(tx, user_id, room_id)
 
+    async def _tell_invited(self, tx: Transaction, user_ids: Collection[UUID], line: Message, by_id: UUID) -> None:
+        """`line`: the one with which they have joined."""
+        of = {"actor_id": by_id, "room_id": line.room_id, "seq": line.seq}
+        await self._notices.tell(tx, "room_invite", user_ids, line.created_at, **of)
+
     def _refuse_more_than_fit(self, members: int) -> None:
         if members > self._most_members:
             raise Conflict(f"A group has at most {self._most_members} members.")
@@ -96,8 +106,8 @@ async def _refuse_strangers(tx: Transaction, user_id: UUID, others: Collection[U
         raise Forbidden("You can only add friends of yours.")
 
 
-async def _add(tx: Transaction, room: Row, newcomers: Collection[UUID]) -> None:
-    """Newcomers have the whole from `room_added`; the line and the change after it tell everybody else."""
+async def _add(tx: Transaction, room: Row, newcomers: Collection[UUID]) -> Message:
+    """The line that says so. Newcomers have the whole from `room_added`, all others from the line and the change."""
     at = now()
     joining = {"last_seq": room.last_seq, "rev": room.rev, "last_ordinal": room.last_ordinal}
     await _join(tx, room.id, dict.fromkeys(newcomers, "member"), at, **joining)
@@ -110,6 +120,7 @@ async def _add(tx: Transaction, room: Row, newcomers: Collection[UUID]) -> None:
     count = await tx.members.count(room.id)
     tx.announce(MessageSent(hearers, line))
     tx.announce(RoomChanged(hearers, RoomChange(room_id=room.id, rev=rev, member_count=count, joined=joined)))
+    return line
 
 
 async def _join(  # noqa: PLR0913 - the numbers of the room

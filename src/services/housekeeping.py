@@ -20,8 +20,11 @@ KEPT = timedelta(days=30)
 
 
 class Housekeeping:
-    def __init__(self, database: Database) -> None:
+    """`notified`: for how long notifications are kept, and what became of messages."""
+
+    def __init__(self, database: Database, notified: timedelta) -> None:
         self._database = database
+        self._notified = notified
 
     async def run(self) -> None:
         """Run until cancelled: sweep every hour, first an hour from now."""
@@ -40,8 +43,16 @@ class Housekeeping:
             await tx.sign_in_attempts.sweep(moment)
             await tx.sessions.sweep(moment - KEPT)
             await tx.outbox.sweep(moment - KEPT)
-        while await self._forget_some_of_a_room():  # noqa: ASYNC110 - it rests, and waits for nothing
-            await asyncio.sleep(REST_SECONDS)
+        for work in (self._forget_some_notified, self._forget_some_of_a_room):
+            while await work():  # noqa: ASYNC110 - it rests, and waits for nothing
+                await asyncio.sleep(REST_SECONDS)
+
+    async def _forget_some_notified(self) -> bool:
+        """Delete some of what is kept no longer. False if there is none."""
+        before = now() - self._notified
+        async with self._database.transaction() as tx:
+            swept = await tx.notifications.sweep(before, ROWS_AT_ONCE)
+            return await tx.deliveries.sweep(before, ROWS_AT_ONCE) or swept
 
     async def _forget_some_of_a_room(self) -> bool:
         """Delete some rows of an abandoned room, or at last the room. False if there is none."""
@@ -54,7 +65,10 @@ class Housekeeping:
                 await tx.abandoned.delete_lines(lines)
             elif keys := await _forget_some_objects(tx, room_id):
                 await remove_objects(tx, keys, now())
-            elif not await tx.abandoned.delete_marks(room_id, ROWS_AT_ONCE):
+            elif not (
+                await tx.abandoned.delete_marks(room_id, ROWS_AT_ONCE)
+                or await tx.deliveries.forget_some_of_room(room_id, ROWS_AT_ONCE)
+            ):
                 await tx.abandoned.delete_room(room_id)
             return True
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from contextvars import Context
+from datetime import timedelta
 
 from ..db.sends import Sends
 from ..errors import Unavailable
@@ -25,12 +26,13 @@ class Lane:
     """The sends of some rooms, in the order in which they came.
 
     The worker is a task for as long as something waits: a lone send starts it and waits for nobody. `original` finds
-    what a repeated send had stored.
+    what a repeated send had stored. `tell_after`: how long after a line to look who has not read it.
     """
 
-    def __init__(self, sends: Sends, original: Callable[[Send], Awaitable[Sent]]) -> None:
+    def __init__(self, sends: Sends, original: Callable[[Send], Awaitable[Sent]], tell_after: timedelta) -> None:
         self._sends = sends
         self._original = original
+        self._tell_after = tell_after
         self._looking_up: set[asyncio.Task[None]] = set()
         self._audiences = Audiences()
         self._waiting: deque[Send] = deque()
@@ -152,7 +154,7 @@ class Lane:
                 async with self._sends.transaction({send.place.room_id for send in batch}) as tx:
                     if tx.on_new_connection:
                         self._audiences.clear()
-                    outcome = await Batch(tx, self._audiences, before=outcome).store(batch)
+                    outcome = await Batch(tx, self._audiences, self._tell_after, before=outcome).store(batch)
             except Unavailable:
                 self._audiences.clear()
                 if asyncio.get_running_loop().time() >= give_up:

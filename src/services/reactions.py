@@ -13,12 +13,14 @@ from ..schemas.common import Page, PageQuery
 from ..schemas.drafts import MAX_EMOJIS
 from ..schemas.messages import Message, ReactionBy
 from .lines import change_line, lock_readable, readable, refuse_tombstone, seen
+from .notices import Notices, settle
 from .rooms import refuse_across_block
 
 
 class Reactions:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, notices: Notices) -> None:
         self._database = database
+        self._notices = notices
 
     async def react(self, user_id: UUID, message_id: UUID, emoji: str, *, on: bool) -> Message:
         """Put my reaction to a message, or take it back; what is so already changes nothing.
@@ -37,8 +39,10 @@ class Reactions:
             at = now()
             if on:
                 await _add(tx, line, emoji, user_id, at)
+                await self._tell(tx, line, emoji, user_id, at)
             else:
                 await tx.reactions.remove(line.id, emoji, user_id)
+                settle(tx, await tx.notifications.remove_reaction(line.id, user_id, emoji))
             return await change_line(tx, room, line, at)
 
     async def list_reactions(self, user_id: UUID, message_id: UUID, query: PageQuery) -> Page[ReactionBy]:
@@ -50,6 +54,12 @@ class Reactions:
         rows, following = cursors.cut(rows, query.limit, lambda row: (row.created_at, row.id, row.emoji))
         items = [ReactionBy(emoji=row.emoji, user=user_view(row), created_at=row.created_at) for row in rows]
         return Page(items=items, next_cursor=following)
+
+    async def _tell(self, tx: Transaction, line: Row, emoji: str, user_id: UUID, at: datetime) -> None:
+        """Tell who wrote the line, unless they did it themselves."""
+        if line.sender_id != user_id:
+            of = {"actor_id": user_id, "room_id": line.room_id, "message_id": line.id, "seq": line.seq, "emoji": emoji}
+            await self._notices.tell(tx, "reaction", [line.sender_id], at, **of)
 
 
 async def _add(tx: Transaction, line: Row, emoji: str, user_id: UUID, at: datetime) -> None:

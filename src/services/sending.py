@@ -5,6 +5,7 @@ their room (lanes.py), which decides them in a transaction (batches.py).
 """
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -22,9 +23,11 @@ FINISH_SECONDS = 5.0
 
 
 class Sending:
-    def __init__(self, database: Database) -> None:
+    """`tell_after`: how long after a line to look who has not read it."""
+
+    def __init__(self, database: Database, tell_after: timedelta) -> None:
         self._database = database
-        self._lanes = [Lane(sends, self._original) for sends in database.sends]
+        self._lanes = [Lane(sends, self._original, tell_after) for sends in database.sends]
         self._underway: dict[str, tuple[Lane, set[asyncio.Future[Sent]]]] = {}
 
     async def send(self, author_id: UUID, room_id: UUID, draft: MessageDraft) -> Sent:

@@ -25,7 +25,7 @@ from src.services.leaving import Leaving
 from src.services.reactions import Reactions
 from src.services.sending import Sending
 
-from ..people import House
+from ..people import NOTICES, House
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_sessions_tokens_and_failed_work_go_when_they_are_over(db: Databas
         await tx.outbox.add("mail", {}, long_ago)
         rows = (await tx._connection.execute(select(OutboxItem.id))).all()
         await tx.outbox.give_up(rows[0].id, "SMTPDataError 554", long_ago)
-    await Housekeeping(db).sweep()
+    await Housekeeping(db, timedelta(days=90)).sweep()
     assert await counts(db) == [1, 1, 1]
     async with db.snapshot() as reads:
         assert (await reads._connection.execute(select(Session.id))).scalar_one() == kept
@@ -73,7 +73,7 @@ async def test_sign_ins_under_way_and_used_tokens_go_when_they_have_expired(db: 
                 state, "", "kakao", nonce="", verifier="", redirect_to="/", session_id=None, expires_at=expires_at
             )
             assert await tx.sign_in_attempts.redeem(state, expires_at)
-    await Housekeeping(db).sweep()
+    await Housekeeping(db, timedelta(days=90)).sweep()
     async with db.transaction() as tx:
         assert await tx.sign_in_attempts.find("a" * 64, "kakao") is None
         assert await tx.sign_in_attempts.find("b" * 64, "kakao")
@@ -105,18 +105,18 @@ async def test_a_room_without_members_goes_in_portions_and_no_other(
     monkeypatch.setattr(housekeeping, "REST_SECONDS", 0)
     anna, boris = [await house.join(name) for name in ("Anna", "Boris")]
     await house.befriend(anna, boris)
-    sending, leaving = Sending(house.database), Leaving(house.database)
+    sending, leaving = Sending(house.database, timedelta(seconds=20)), Leaving(house.database)
     draft = GroupDraft(kind="group", name="Hiking", member_ids=[boris])
-    kept, gone = [(await Groups(house.database, 10).make(anna, draft)).id for _ in range(2)]
+    kept, gone = [(await Groups(house.database, NOTICES, 10).make(anna, draft)).id for _ in range(2)]
     for room_id in (kept, gone):
         for number in range(5):
             line = (await sending.send(anna, room_id, MessageDraft(client_id=uuid4(), text=f"점심 {number}"))).message
             await Cursors(house.database).mark_read(boris, room_id, line.seq)
-            await Reactions(house.database).react(boris, line.id, "👍", on=True)
+            await Reactions(house.database, NOTICES).react(boris, line.id, "👍", on=True)
     for person in (anna, boris):
         await leaving.leave(person, gone)
     assert await rows_of(house, gone) == [1, 7, 5, 10, 5]  # nothing of it is read by who leaves, nor deleted
-    await Housekeeping(house.database).sweep()
+    await Housekeeping(house.database, timedelta(days=90)).sweep()
     assert await rows_of(house, gone) == [0, 0, 0, 5, 0]
     assert await rows_of(house, kept) == [1, 6, 5, 5, 5]
     async with house.database.snapshot() as reads:

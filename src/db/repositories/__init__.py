@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .abandoned import Abandoned
 from .blocks import Blocks
 from .cursors import Cursors
+from .deliveries import Deliveries
 from .departures import Departures
 from .email_tokens import EmailTokens
 from .file_keys import FileKeys
@@ -18,6 +19,7 @@ from .friendships import Friendships
 from .identities import Identities
 from .members import Members
 from .messages import Messages
+from .notifications import Notifications
 from .outbox import Outbox
 from .people import People
 from .presence import Presence
@@ -47,6 +49,10 @@ class Repositories:
     @cached_property
     def cursors(self) -> Cursors:
         return Cursors(self._connection)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self._connection)
 
     @cached_property
     def departures(self) -> Departures:
@@ -79,6 +85,10 @@ class Repositories:
     @cached_property
     def messages(self) -> Messages:
         return Messages(self._connection)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        return Notifications(self._connection)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -8,7 +8,20 @@ from uuid import UUID
 from sqlalchemy import case, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Block, EmailToken, Friendship, Member, NameGram, Online, Room, Session, User
+from ..models import (
+    Block,
+    Delivery,
+    EmailToken,
+    Friendship,
+    Member,
+    NameGram,
+    NotificationPreferences,
+    Online,
+    PushSubscription,
+    Room,
+    Session,
+    User,
+)
 
 _NO_PLACE = {"client": "", "address": "", "network": ""}
 _NO_SETTINGS: dict[str, Any] = {
@@ -60,8 +73,8 @@ class Departures:
         await self._connection.execute(mine.values(touched_at=at, **_NO_SETTINGS))
 
     async def forget(self, user_id: UUID) -> None:
-        """Forget by which names they were found, what they were mailed, and from where they signed in."""
-        for table in (NameGram, EmailToken, Online):
+        """Forget how they were found, mailed and notified, and from where they signed in."""
+        for table in (NameGram, EmailToken, Online, NotificationPreferences, PushSubscription, Delivery):
             await self._connection.execute(delete(table).where(table.user_id == user_id))
         await self._connection.execute(update(Session).where(Session.user_id == user_id).values(**_NO_PLACE))
 

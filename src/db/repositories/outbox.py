@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..ids import new_id
 from ..models import OutboxItem
 from ..rows import Row
+from ..upsert import insert_if_absent
 
 _ANY_DUE = (
     select(OutboxItem.id)
@@ -41,6 +42,15 @@ class Outbox:
         await self._connection.execute(_ADD, {**row, "due_at": due_at or moment})
         return item_id
 
+    async def add_each(
+        self, kind: str, items: Sequence[tuple[str, Mapping[str, Any]]], moment: datetime, due_at: datetime
+    ) -> None:
+        """Work by its key, with its payload; nothing is added where some of the same key waits to be begun."""
+        common = {"kind": kind, "attempts": 0, "created_at": moment, "due_at": due_at}
+        rows = [{"id": new_id(), "key": key, "payload": payload, **common} for key, payload in items]
+        if rows:
+            await self._connection.execute(insert_if_absent(self._connection.dialect.name, OutboxItem), rows)
+
     async def cancel(self, item_id: UUID) -> bool:
         """Take back work that nobody has begun; False if somebody has."""
         return (await self._connection.execute(_CANCEL, {"item_id": item_id})).first() is not None
@@ -54,7 +64,10 @@ class Outbox:
         return (await self._connection.execute(_ANY_DUE, {"of_kind": kind, "moment": moment})).first() is not None
 
     async def lease(self, kind: str, limit: int, moment: datetime, until: datetime) -> Sequence[Row]:
-        """At most `limit` due rows of a kind, for this worker alone until then; if it dies, for another one after."""
+        """At most `limit` due rows of a kind, for this worker alone until then; if it dies, for another one after.
+
+        The rows still have their keys; in the table nobody has them any more.
+        """
         due = (
             select(*OutboxItem.__table__.columns)
             .where(OutboxItem.kind == kind, OutboxItem.due_at <= moment, OutboxItem.failed_at.is_(None))
@@ -65,7 +78,7 @@ class Outbox:
         rows = (await self._connection.execute(due)).all()
         if rows:
             leased = update(OutboxItem).where(OutboxItem.id.in_([row.id for row in rows]))
-            await self._connection.execute(leased.values(due_at=until, attempts=OutboxItem.attempts + 1))
+            await self._connection.execute(leased.values(due_at=until, attempts=OutboxItem.attempts + 1, key=None))
         return rows
 
     async def done(self, item_id: UUID) -> None:
