@@ -39,7 +39,7 @@ async def waiting(service: Service) -> list[Any]:
 
 async def settled(service: Service) -> None:
     """Wait until no picture is still to be fetched. Raises TimeoutError."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await waiting(service):
             await asyncio.sleep(0.02)
 

@@ -52,8 +52,9 @@ def _answers(send: Send, room_id: str | None, line: Line | None) -> Iterator[Vio
         yield Violation("phantom", f"{send.text!r} was sent to {send.room_id} and stored in {room_id}")
     if send.steady and refusals:
         yield Violation("refused-wrongly", f"{send.text!r} was refused: {refusals}")
-    if acks and refusals:
-        yield Violation("ack-changed", f"{send.text!r} was acknowledged and also refused ({refusals})")
+    if late := [answer.code for answer in send.answers if answer.outcome == "refused" and answer.repeats]:
+        # Before, it may be: who is out of the room is refused, and once in it again is not.
+        yield Violation("ack-changed", f"{send.text!r} was acknowledged, then refused ({late})")
     if not send.settled:
         yield Violation("unresolved", f"{send.text!r} never got an answer in {len(send.answers)} attempts")
 

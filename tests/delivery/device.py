@@ -152,7 +152,7 @@ class Device:
 
     async def _attempt(self, send: Send, socket: bool) -> None:
         body = {"client_id": send.client_id, "text": send.text}
-        wire, turn = self._wire, 0
+        wire, turn, repeats = self._wire, 0, bool(send.acks)
         try:
             if not socket:
                 answer = await self._rest("POST", f"/rooms/{send.room_id}/messages", body)
@@ -163,7 +163,7 @@ class Device:
         except Cut:
             send.answers.append(Answer("unknown"))
             return
-        send.answers.append(self._answer(answer))
+        send.answers.append(self._answer(answer)._replace(repeats=repeats))
         if turn and wire and len(send.answers) == 1 and send.acks:
             send.place = wire.name, turn
 

@@ -48,12 +48,16 @@ def _id(user: Mapping[str, Any] | None) -> str | None:
 
 
 class Answer(NamedTuple):
-    """How one attempt ended. `unknown`: no answer, or one that says neither yes nor no (503, a lost connection)."""
+    """How one attempt ended. `unknown`: no answer, or one that says neither yes nor no (503, a lost connection).
+
+    `repeats`: when it was begun, an earlier attempt had been acknowledged.
+    """
 
     outcome: Literal["acked", "refused", "unknown"]
     line: Line | None = None
     code: str | None = None
     replayed: bool = False
+    repeats: bool = False
 
 
 @dataclass(slots=True)

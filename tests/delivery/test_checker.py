@@ -93,7 +93,7 @@ def store_another_number_than_acknowledged(story: Story) -> None:
 
 
 def refuse_after_acknowledging(story: Story) -> None:
-    story.journal.sends["draft3"].answers.append(Answer("refused", code="not_found"))
+    story.journal.sends["draft3"].answers.append(Answer("refused", code="not_found", repeats=True))
     story.journal.sends["draft3"].steady = False
 
 
