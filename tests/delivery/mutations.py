@@ -44,8 +44,8 @@ MUTATIONS = (
         [
             Edit(
                 "src/services/lanes.py",
-                "outcome = await Batch(tx, self._audiences, before=outcome).store(batch)\n",
-                "outcome = await Batch(tx, self._audiences, before=outcome).store(batch)\n"
+                "outcome = await Batch(tx, self._audiences, self._tell_after, before=outcome).store(batch)\n",
+                "outcome = await Batch(tx, self._audiences, self._tell_after, before=outcome).store(batch)\n"
                 "                    for send, answer in outcome.answers:\n"
                 "                        if not isinstance(answer, Repeat):\n"
                 "                            send.answer(answer)\n"
