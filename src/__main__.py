@@ -96,6 +96,19 @@ def check(
 
 
 @cli.command()
+def vapid_keys() -> None:
+    """Print a new key for Web Push, ready for .env; nothing is changed.
+
+    Changing the key invalidates every subscription: nobody gets pushes until their browser has subscribed anew.
+    """
+    from .push.vapid import VapidKey
+
+    key = VapidKey.generate()
+    typer.echo(f"# The public key that belongs to it, which browsers are given: {key.public_key}")
+    typer.echo(f"CHATTY_NOTIFICATIONS__VAPID_PRIVATE_KEY={key.private_text}")
+
+
+@cli.command()
 def openapi() -> None:
     """Print the REST contract, an OpenAPI 3.1 document."""
     from .app import openapi as document

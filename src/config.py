@@ -1,10 +1,7 @@
 """Settings, read once from the environment and `.env`. `.env.example` explains each; a test keeps the two alike."""
 
-import os
 import re
 import secrets
-import tempfile
-from contextlib import suppress
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -15,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .file_settings import FileSettings
+from .kept_secrets import kept
 from .notification_settings import NotificationSettings
 from .sign_in_settings import ExchangeSettings, ProviderSettings, has_sound_port, refuse_unsound, without_tls
 from .storage_url import s3_address
@@ -186,16 +184,4 @@ class Settings(BaseSettings):
     @cached_property
     def signing_key(self) -> str:
         """The secret that signs tokens: CHATTY_SECRET_KEY, or one made once and kept in the data directory."""
-        return self.secret_key or _kept_secret(self.data_dir / "secret_key")
-
-
-def _kept_secret(path: Path) -> str:
-    """The content of `path`, filled first with a random secret if there is no such file."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Linked when complete: a process that starts at the same time sees the whole secret or no file.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as new, suppress(FileExistsError):
-            new.write(secrets.token_urlsafe(48))
-            new.flush()
-            os.link(new.name, path)
-    return path.read_text().strip()
+        return self.secret_key or kept(self.data_dir / "secret_key", lambda: secrets.token_urlsafe(48))

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
+from src.push.vapid import VapidKey
+
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
 
@@ -190,3 +192,19 @@ async def test_nobody_else_reads_what_it_writes(operator: Operator, tmp_path: Pa
 async def test_the_contracts_are_printed(operator: Operator, command: str, member: str) -> None:
     ended = await operator.run(command)
     assert json.loads(ended.output)[member]
+
+
+async def test_keys_for_web_push_are_printed_as_lines_of_an_env_file(operator: Operator, tmp_path: Path) -> None:
+    first, second = await operator.run("vapid-keys"), await operator.run("vapid-keys")
+    comment, line = first.output.splitlines()
+    name, _, private = line.partition("=")
+    assert name == "CHATTY_NOTIFICATIONS__VAPID_PRIVATE_KEY"
+    assert comment.startswith("# ")
+    assert comment.endswith(f": {VapidKey.from_text(private).public_key}")
+    assert first.output != second.output
+    assert (first.errors, list(tmp_path.iterdir())) == ("", []), "nothing is touched"
+
+
+async def test_whoever_changes_the_key_is_told_what_it_costs(operator: Operator) -> None:
+    ended = await operator.run("vapid-keys", "--help")
+    assert "invalidates every subscription" in " ".join(ended.output.split())

@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..origins import origin_of
 from .cached import Cached
 from .failures import Unanswered
-from .origins import origin_of
 from .outbound import Outbound
 from .providers import Provider
 

@@ -8,13 +8,13 @@ import structlog
 
 from ..clock import now
 from ..errors import TokenExpired, Unauthorized, Unavailable
+from ..origins import origin_of
 from ..sign_in_settings import HOST, ExchangeSettings
 from . import answers
 from .claims import Claims, check_audience, check_issuer, check_not_of_the_future, needed_moment, subject
 from .failures import Failed, Refused, Unanswered
 from .identity import HostToken, VerifiedIdentity
 from .keys import Keys, PublishedKeys, SharedSecret
-from .origins import origin_of
 from .outbound import Outbound
 from .signatures import load, verified
 

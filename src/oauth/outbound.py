@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 import aiohttp
 
+from ..origins import origin_of
 from .answers import json_object
 from .failures import Unanswered
-from .origins import origin_of
 
 SECONDS: float = 10
 CONNECT_SECONDS: float = 5

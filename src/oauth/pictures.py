@@ -5,18 +5,17 @@ looked up once, and exactly they are connected to. What the operator has set up 
 """
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 
+from ..origins import origin_of
+from ..public_addresses import NotPublic, PublicOnly, is_name
 from .failures import Refused, Unanswered
-from .origins import origin_of
 from .outbound import CONNECT_SECONDS
-from .public_addresses import is_name, is_public
 
 SECONDS: float = 10
 """For all of it."""
@@ -45,7 +44,7 @@ async def _follow(address: str, origins: Collection[str], most: int, write: Writ
     """Wherever we are sent on to is looked at as if it were the first address."""
     for _ in range(1 + REDIRECTS):
         address, is_ours = _checked(address, origins)
-        location = await _ask(address, aiohttp.ThreadedResolver() if is_ours else _PublicOnly(), most, write)
+        location = await _ask(address, aiohttp.ThreadedResolver() if is_ours else PublicOnly(), most, write)
         if location is None:
             return
         address = _joined(address, location)
@@ -98,6 +97,8 @@ async def _ask(address: str, resolver: AbstractResolver, most: int, write: Write
                 if location := _sent_on(response):
                     return location
                 await _read(response, most, write)
+        except NotPublic:
+            raise Refused("address_not_allowed") from None
         except (aiohttp.ClientError, ValueError):
             raise Unanswered("unreachable") from None
     return None
@@ -127,21 +128,3 @@ async def _read(response: aiohttp.ClientResponse, most: int, write: Write) -> No
         if left < 0:
             raise Refused("too_big")
         await write(piece)
-
-
-class _PublicOnly(AbstractResolver):
-    """Looks a name up, and refuses it if one of its addresses is not anybody's. aiohttp connects to no others."""
-
-    def __init__(self) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        if not all(is_public(each["host"]) for each in found):
-            raise Refused("address_not_allowed")
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()

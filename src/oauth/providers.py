@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from ..config import Settings
+from ..origins import origin_of
 from ..sign_in_settings import KNOWN, ProviderSettings
-from .origins import origin_of
 
 Dialect = Literal["oidc", "google", "kakao", "naver"]
 """How a provider says who somebody is, and how it is told to forget them: the rows of profiles.py, revocation.py."""

@@ -1,26 +1,19 @@
 """Fetching a picture from an address that somebody else has named: from nowhere but the internet, and not too much."""
 
-import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
-from src.clock import now
+from src import public_addresses
 from src.oauth import pictures
 from src.oauth.failures import Failed, Refused, Unanswered
-from src.oauth.origins import origin_of
+from src.origins import origin_of
 
+from ..internet import Listener, Lookups, self_signed
 from ..pictures import picture
 from ..providers import hostile
 from ..providers.hostile import HostileProvider
@@ -50,24 +43,6 @@ async def refused(address: str, *origins: str) -> str:
     with pytest.raises(Refused) as refusal:
         await fetched(address, *origins)
     return refusal.value.reason
-
-
-class Lookups(list[str]):
-    """The names that were looked up; every one of them is said to be at `found`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, found: list[str], port: int | None = None) -> None:
-        super().__init__()
-        self._found, self._port = found, port
-
-        async def resolve(_: Any, host: str, port: int = 0, family: Any = socket.AF_INET) -> Any:
-            self.append(host)
-            return [
-                {"hostname": host, "host": each, "port": self._port or port, "proto": 0, "flags": 0,
-                 "family": socket.AF_INET6 if ":" in each else socket.AF_INET}
-                for each in self._found
-            ]  # fmt: skip
-
-        monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
 
 
 class TestWhatTheOperatorSetUp:
@@ -168,7 +143,7 @@ class TestTheInternet:
         ids=str,
     )  # fmt: skip
     async def test_is_not_what_a_name_makes_of_it(self, monkeypatch: pytest.MonkeyPatch, found: list[str]) -> None:
-        async with _Listener() as listener:
+        async with Listener() as listener:
             lookups = Lookups(monkeypatch, found, listener.port)
             assert await refused("https://pictures.example/me") == "address_not_allowed"
             assert (lookups, listener.connections) == (["pictures.example"], 0)
@@ -181,8 +156,8 @@ class TestTheInternet:
         self, monkeypatch: pytest.MonkeyPatch, address: str
     ) -> None:
         """The one test in which loopback counts as the internet: nobody there has a certificate of that name."""
-        monkeypatch.setattr(pictures, "is_public", lambda _: True)
-        async with _Listener() as listener:
+        monkeypatch.setattr(public_addresses, "is_public", lambda _: True)
+        async with Listener() as listener:
             lookups = Lookups(monkeypatch, ["127.0.0.1"], listener.port)
             with pytest.raises(Unanswered):
                 await fetched(address)
@@ -192,8 +167,8 @@ class TestTheInternet:
     async def test_is_told_nothing_by_who_cannot_prove_it(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(pictures, "is_public", lambda _: True)
-        async with _Listener(_self_signed("pictures.example", tmp_path)) as listener:
+        monkeypatch.setattr(public_addresses, "is_public", lambda _: True)
+        async with Listener(self_signed("pictures.example", tmp_path)) as listener:
             Lookups(monkeypatch, ["127.0.0.1"], listener.port)
             with pytest.raises(Unanswered):
                 await fetched("https://pictures.example/me")
@@ -208,46 +183,8 @@ class TestTheInternet:
             await fetched("https://pictures.example/me")
 
     async def test_is_asked_through_no_proxy_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with _Listener() as proxy, HostileProvider() as evil:
+        async with Listener() as proxy, HostileProvider() as evil:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
             assert await fetched(f"{evil.url}/picture", evil.url) == picture("PNG")
             assert proxy.connections == 0
-
-
-class _Listener:
-    """Somebody on loopback who says nothing and hangs up."""
-
-    connections = 0
-    heard = b""
-
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
-
-    async def __aenter__(self) -> "_Listener":
-        self._server = await asyncio.start_server(self._hear, "127.0.0.1", 0, ssl=self._tls)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.heard = await reader.read(100)
-        writer.close()
-
-
-def _self_signed(name: str, directory: Path) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate of this name that nobody else has signed."""
-    key, moment = ec.generate_private_key(ec.SECP256R1()), now()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(moment - timedelta(days=1)).not_valid_after(moment + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (directory / "pem").write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "pem")
-    return context

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-import pytest
-
 from src.config import Settings
-from src.oauth.origins import origin_of
 from src.oauth.providers import Provider, providers_from
 
 
@@ -81,18 +78,3 @@ def test_no_secret_is_shown() -> None:
     assert "secret" not in repr(provider("kakao", client_secret="s-secret", admin_key="k-secret")).replace(
         "client_secret_post", ""
     )
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["ftp://a.example", "https://", "//a.example", "https://a@b.example", "https://a.example\\@b.example",
-     "https://a.example/ x", "https://a.example/\n", "https://a.example:99999", "https://에이.example", "javascript:1"],
-)  # fmt: skip
-def test_an_address_that_could_be_read_in_two_ways_is_none(address: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        origin_of(address)
-
-
-def test_a_port_is_always_written() -> None:
-    assert origin_of("https://A.example/x?y") == "https://a.example:443"
-    assert origin_of("http://a.example:8080") == "http://a.example:8080"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.oauth.public_addresses import is_name, is_public
+from src.public_addresses import is_name, is_public
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2001:4860:4860::8888", "2a00:1450:4001:82a::200e"]
 NOBODYS = [

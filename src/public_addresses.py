@@ -1,8 +1,12 @@
-"""Which addresses are anybody's: on the internet, and neither this machine's nor its network's."""
+"""Which addresses are anybody's: on the internet, and neither this machine's nor its network's (OWASP on SSRF)."""
 
 import re
+import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 # Versions of Python differ in what they call global: said here once more (IANA's special-purpose registries).
 _NOT_PUBLIC: Final = tuple(
@@ -42,3 +46,25 @@ def is_name(host: str) -> bool:
     """Whether a host is a name, to be looked up: no IP address, however written (WHATWG URL §3.5 and inet_aton)."""
     last = host.rstrip(".").rpartition(".")[2]
     return bool(last) and ":" not in host and not _NUMBER.fullmatch(last)
+
+
+class NotPublic(Exception):
+    """A name leads to an address that is not anybody's."""
+
+
+class PublicOnly(AbstractResolver):
+    """Looks a name up, and raises NotPublic if one of its addresses is not anybody's. aiohttp connects to no others."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if not all(is_public(each["host"]) for each in found):
+            raise NotPublic(host)
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()

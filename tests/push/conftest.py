@@ -1,0 +1,55 @@
+"""A push service, a browser that subscribed there, and who sends to it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from src.origins import origin_of
+from src.push.endpoints import Subscription
+from src.push.failures import PushFailed
+from src.push.sender import PushSender
+from src.push.vapid import VapidKey
+
+from .service import Browser, PushService
+
+SUBJECT = "mailto:chatty@example.com"
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[PushService]:
+    async with PushService() as service:
+        yield service
+    assert service.faults == []
+
+
+@pytest.fixture
+def key() -> VapidKey:
+    return VapidKey.generate()
+
+
+@pytest.fixture
+def browser(service: PushService, key: VapidKey) -> Browser:
+    return service.subscribe(key.public_key)
+
+
+@pytest.fixture
+async def sender(service: PushService, key: VapidKey) -> AsyncIterator[PushSender]:
+    sender = PushSender(key, SUBJECT, {origin_of(service.url)})
+    yield sender
+    await sender.close()
+
+
+def subscription(browser: Browser) -> Subscription:
+    return Subscription(browser.endpoint, browser.p256dh, browser.auth)
+
+
+async def send(sender: PushSender, to: Browser | Subscription, payload: bytes = b"{}", **how: Any) -> None:
+    where = subscription(to) if isinstance(to, Browser) else to
+    await sender.send(where, payload, **{"topic": None, "ttl": 60, "urgency": "normal"} | how)
+
+
+async def failed(sender: PushSender, to: Browser | Subscription) -> PushFailed:
+    with pytest.raises(PushFailed) as failure:
+        await send(sender, to)
+    return failure.value
