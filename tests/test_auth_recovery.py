@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 
 from src.clock import now
 from src.db.models import EmailToken, OutboxItem
+from src.services.mails import Mails
 
 from .accounts import account, alter, token_in, told
 from .cast import PASSWORD, Cast, Service
@@ -124,15 +125,17 @@ class TestForgettingThePassword:
         await outbox_is_empty(service)
         assert {mail["To"] for mail in mailbox.mails} == {anna.email}
 
-    async def test_the_same_is_written_for_an_address_that_nobody_has(self, cast: Cast, service: Service) -> None:
+    async def test_the_same_is_written_for_an_address_that_nobody_has(
+        self, cast: Cast, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         await cast.join("Anna")
         await outbox_is_empty(service)
         asked: list[Any] = []
 
-        async def note(item: Any) -> None:
+        async def note(mails: Mails, tx: Any, item: Any) -> None:
             asked.append(item.payload)
 
-        service.parts.outbox._handlers = {"mail": note}
+        monkeypatch.setattr(Mails, "_written", note)
         for email in ("anna@example.com", "nobody@example.com"):
             await forgotten(cast, email)
             await outbox_is_empty(service)

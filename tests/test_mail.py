@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import email.policy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,8 @@ from src.services import mailer, outbox
 from src.services.mail_texts import write
 from src.services.mailer import FileMailer, SmtpMailer, mailer_for
 from src.services.mails import MAIL, Mails, mail_to, mail_to_whoever_has
-from src.services.outbox import OutboxWorker, delay
+from src.services.outbox import OutboxWorker
+from src.services.outcomes import delay
 
 ADDRESS = "anna@example.com"
 
@@ -215,11 +216,11 @@ async def test_a_mail_whose_end_cannot_be_noted_leaves_the_others_alone(
         await person(db, f"anna{number}@example.com")
     honest = Outbox.done
 
-    async def failing_first(outbox: Outbox, item_id: UUID) -> None:
+    async def failing_first(outbox: Outbox, item_ids: Sequence[UUID]) -> None:
         if not noted.is_set():
             noted.set()
             raise Unavailable
-        await honest(outbox, item_id)
+        await honest(outbox, item_ids)
 
     async def send(item: Any) -> None:
         if begun.is_set():  # the second one is under way while the first one's end is noted
@@ -259,8 +260,9 @@ async def test_work_of_another_kind_that_hangs_holds_up_no_mail(db: Database, po
         for _ in range(9):
             await tx.outbox.add("revoke", {}, now())
     await person(db)
-    mails = worker_for(db, postbox.url)._handlers
-    running = asyncio.create_task(OutboxWorker(db, {"revoke": hang, **mails}).run())
+    worker = worker_for(db, postbox.url)
+    worker.also("revoke", hang)
+    running = asyncio.create_task(worker.run())
     async with asyncio.timeout(5):
         while not postbox.mails:
             await asyncio.sleep(0.01)

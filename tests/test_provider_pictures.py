@@ -137,7 +137,8 @@ class TestANewcomer:
     async def test_is_shown_to_others_who_hear_of_it(self, service: Service, cast: Cast) -> None:
         provider = hostile.HostileProvider()
         async with provider:
-            service.parts.outbox._handlers[FETCH_PICTURE].__self__._origins["kakao"] = {provider.url}  # type: ignore[attr-defined]
+            carry_out: Any = service.parts.outbox._kinds[FETCH_PICTURE].handle
+            carry_out.args[0].__self__._origins["kakao"] = {provider.url}
             _asleep(service)
             anna = await sign_in(cast, identity(picture=f"{provider.url}/picture", nickname="Anna"))
             boris = await cast.join("Boris")

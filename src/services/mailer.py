@@ -11,15 +11,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import structlog
 
 from ..clock import now
+from .outcomes import Undeliverable
 
 log = structlog.get_logger("chatty.mail")
 
 SMTP_SECONDS = 20
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-
-
-class Undeliverable(Exception):
-    """This mail will never be taken: trying again would not help. Says which code, never to whom."""
 
 
 class Mailer(Protocol):

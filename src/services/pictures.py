@@ -102,7 +102,7 @@ class Pictures:
                 changed = await _change(tx, row, avatar)
                 await kept.claim(tx)
                 if work_id:
-                    await tx.outbox.done(work_id)
+                    await tx.outbox.done([work_id])
         self._wake()
         return changed
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -27,6 +27,33 @@ _ADD = insert(OutboxItem)
 _CANCEL = (
     delete(OutboxItem).where(OutboxItem.id == bindparam("item_id"), OutboxItem.attempts == 0).returning(OutboxItem.id)
 )
+_PUT_OFF = (
+    update(OutboxItem)
+    .where(OutboxItem.id == bindparam("item_id"))
+    .values(due_at=bindparam("then"), attempts=bindparam("tried"), last_error=bindparam("error"))
+)
+_GIVE_UP = (
+    update(OutboxItem)
+    .where(OutboxItem.id == bindparam("item_id"))
+    .values(failed_at=bindparam("moment"), last_error=bindparam("error"), payload={})
+)
+MAX_ERROR = 200
+
+
+class PutOff(NamedTuple):
+    """Leased work that is to be done then, having been tried so often. `error`: why it failed; it names no person."""
+
+    item_id: UUID
+    due_at: datetime
+    attempts: int
+    error: str | None
+
+
+class GivenUp(NamedTuple):
+    """Leased work that failed for good. `error` names no person."""
+
+    item_id: UUID
+    error: str
 
 
 class Outbox:
@@ -81,20 +108,28 @@ class Outbox:
             await self._connection.execute(leased.values(due_at=until, attempts=OutboxItem.attempts + 1, key=None))
         return rows
 
-    async def done(self, item_id: UUID) -> None:
-        await self._connection.execute(delete(OutboxItem).where(OutboxItem.id == item_id))
+    async def done(self, item_ids: Sequence[UUID]) -> None:
+        if item_ids:
+            await self._connection.execute(delete(OutboxItem).where(OutboxItem.id.in_(item_ids)))
 
-    async def put_off(self, item_id: UUID, error: str, due_at: datetime) -> None:
-        """It failed and is to be tried again then. `error` names no person."""
-        later = update(OutboxItem).where(OutboxItem.id == item_id).values(due_at=due_at, last_error=error[:200])
-        await self._connection.execute(later)
+    async def put_off(self, items: Sequence[PutOff]) -> None:
+        if items:
+            later = [
+                {"item_id": each.item_id, "then": each.due_at, "tried": each.attempts, "error": _short(each.error)}
+                for each in items
+            ]
+            await self._connection.execute(_PUT_OFF, later)
 
-    async def give_up(self, item_id: UUID, error: str, moment: datetime) -> None:
+    async def give_up(self, items: Sequence[GivenUp], moment: datetime) -> None:
         """It failed for good; the row stays for whoever runs the service, without whom and what it was about."""
-        gone = {"failed_at": moment, "last_error": error[:200], "payload": {}}
-        failed = update(OutboxItem).where(OutboxItem.id == item_id).values(gone)
-        await self._connection.execute(failed)
+        if items:
+            gone = [{"item_id": each.item_id, "error": _short(each.error), "moment": moment} for each in items]
+            await self._connection.execute(_GIVE_UP, gone)
 
     async def sweep(self, before: datetime) -> None:
         """Forget what failed for good before that moment."""
         await self._connection.execute(delete(OutboxItem).where(OutboxItem.failed_at < before))
+
+
+def _short(error: str | None) -> str | None:
+    return error and error[:MAX_ERROR]
