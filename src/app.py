@@ -176,6 +176,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.throttle.close)
         stack.push_async_callback(parts.sending.close)
         stack.push_async_callback(parts.oauth.close)
+        stack.push_async_callback(parts.mailer.close)
         stack.push_async_callback(parts.files.store.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)

@@ -26,7 +26,7 @@ from .services.groups import Groups
 from .services.heads import Heads
 from .services.identities import Identities
 from .services.leaving import LEAVE_GROUPS, Leaving
-from .services.mailer import mailer_for
+from .services.mailer import Mailer, mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
 from .services.notices import Notices, Rungs
@@ -78,6 +78,7 @@ class Parts:
     revocations: Revocations
     deletion: Deletion
     outbox: OutboxWorker
+    mailer: Mailer
     people: People
     friends: Friends
     blocks: Blocks
@@ -153,6 +154,7 @@ def build(settings: Settings) -> Parts:
         revocations=revocations,
         deletion=Deletion(database, passwords, sessions, throttle, revocations.forget_all, outbox.wake),
         outbox=outbox,
+        mailer=mailer,
         people=People(database),
         friends=Friends(database, notices),
         blocks=Blocks(database),

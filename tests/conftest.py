@@ -29,9 +29,10 @@ from src.logs import exception_without_data
 from . import servers
 from .cast import PATIENCE, Cast, Service
 from .people import House
+from .postbox import open_postbox, postbox
 from .providers.fixtures import browser, elsewhere, kakao, naver, oidc, stage, tab, trap
 
-__all__ = ["browser", "elsewhere", "kakao", "naver", "oidc", "stage", "tab", "trap"]
+__all__ = ["browser", "elsewhere", "kakao", "naver", "oidc", "open_postbox", "postbox", "stage", "tab", "trap"]
 
 JS_TESTS = Path(__file__).parent / "js"
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import email.policy
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope
 from sqlalchemy import select, update
 
 from src.clock import now
@@ -21,40 +19,17 @@ from src.db.models import EmailToken, OutboxItem
 from src.db.repositories.email_tokens import EmailTokens
 from src.db.repositories.outbox import Outbox
 from src.errors import Unavailable
-from src.services import mailer, outbox
+from src.services import outbox, smtp
 from src.services.mail_texts import write
-from src.services.mailer import FileMailer, SmtpMailer, mailer_for
+from src.services.mailer import FileMailer, mailer_for
 from src.services.mails import MAIL, Mails, mail_to, mail_to_whoever_has
 from src.services.outbox import OutboxWorker
 from src.services.outcomes import delay
+from src.services.smtp import SmtpMailer
+
+from .postbox import Postbox, read
 
 ADDRESS = "anna@example.com"
-
-
-class Postbox:
-    """An SMTP server in this event loop. `answers` are given to DATA in turn, then it accepts."""
-
-    def __init__(self) -> None:
-        self.mails: list[Envelope] = []
-        self.answers: list[str] = []
-        self.recipient_answer = "250 OK"
-        self.asleep: asyncio.Event | None = None
-        self.url = ""
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it by that name
-        self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
-    ) -> str:
-        if self.recipient_answer.startswith("250"):
-            envelope.rcpt_tos.append(address)
-        return self.recipient_answer
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
-        if self.asleep:
-            await self.asleep.wait()
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer.startswith("250"):
-            self.mails.append(envelope)
-        return answer
 
 
 class Item(NamedTuple):
@@ -62,18 +37,6 @@ class Item(NamedTuple):
 
     id: UUID
     payload: Any
-
-
-@pytest.fixture
-async def postbox() -> AsyncIterator[Postbox]:
-    box = Postbox()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(box, loop=loop, enable_SMTPUTF8=True), "127.0.0.1", 0)
-    box.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield box
-    if box.asleep:
-        box.asleep.set()
-    server.close()
 
 
 @pytest.fixture
@@ -112,12 +75,6 @@ async def waiting(db: Database) -> list[Any]:
 async def make_due(db: Database) -> None:
     async with db.transaction() as tx:
         await tx._connection.execute(update(OutboxItem).values(due_at=now()))
-
-
-def read(envelope: Envelope) -> Any:
-    content = envelope.content
-    assert isinstance(content, bytes)
-    return email.message_from_bytes(content, policy=email.policy.default)
 
 
 async def test_a_mail_is_sent_once_and_forgotten(db: Database, postbox: Postbox) -> None:
@@ -176,7 +133,7 @@ async def test_a_final_refusal_is_not_tried_again(db: Database, postbox: Postbox
 async def test_nobody_listening_and_a_server_that_says_nothing_are_tried_again(
     db: Database, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailer, "SMTP_SECONDS", 0.3)
+    monkeypatch.setattr(smtp, "SMTP_SECONDS", 0.3)
     await person(db)
     await worker_for(db, "smtp://127.0.0.1:1").work()
     assert [item.attempts for item in await waiting(db)] == [1]

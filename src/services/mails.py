@@ -8,16 +8,14 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
-from email.message import EmailMessage
-from email.utils import formatdate
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from ..clock import now
 from ..db.database import Database, Transaction
 from ..db.repositories.email_tokens import Purpose
 from ..db.rows import Row
+from .letters import Letter, message_id
 from .mail_texts import Language, write
 from .mailer import Mailer
 
@@ -94,20 +92,20 @@ class Mails:
         Raises `Undeliverable` when trying again would not help, anything else when it may.
         """
         async with self._database.transaction() as tx:
-            message = await self._written(tx, item)
-        if message:
-            await self._mailer.send(message)
+            letter = await self._written(tx, item)
+        if letter:
+            await self._mailer.send(letter)
 
-    async def _written(self, tx: Transaction, item: Row) -> EmailMessage | None:
+    async def _written(self, tx: Transaction, item: Row) -> Letter | None:
         payload: Mapping[str, Any] = item.payload
         if "email" in payload:
-            return self._message(item.id, _Former(payload["email"], payload["language"]), payload["about"], {})
+            return self._letter(item.id, _Former(payload["email"], payload["language"]), payload["about"], {})
         user = await _addressee(tx, payload)
         if user is None or user.email is None:
             return None
         about = payload["about"]
         link = await self._link(tx, user, _LINKS[about]) if about in _LINKS else ""
-        return self._message(item.id, user, about, {"link": link, "method": payload.get("method", "")})
+        return self._letter(item.id, user, about, {"link": link, "method": payload.get("method", "")})
 
     async def _link(self, tx: Transaction, user: Row, link: _Link) -> str:
         token, moment = secrets.token_urlsafe(32), now()
@@ -116,24 +114,21 @@ class Mails:
         )
         return f"{self._public_url}/{link.page}?token={token}"
 
-    def _message(
-        self, item_id: UUID, user: Row | _Former, about: About, particulars: Mapping[str, str]
-    ) -> EmailMessage:
+    def _letter(self, item_id: UUID, user: Row | _Former, about: About, particulars: Mapping[str, str]) -> Letter:
         language: Language = "en" if user.language == "en" else "ko"
         # Whoever signed up with somebody else's address chose the name: fifty characters of a stranger's in our mail.
         nickname = user.nickname if user.email_verified_at else None
         text = write(about, language, nickname, **particulars)
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = user.email
-        message["Subject"] = text.subject
-        message["Date"] = formatdate()
-        message["Message-ID"] = f"<{item_id}@{urlsplit(self._public_url).hostname}>"
-        message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = language
-        message.set_content(text.plain, cte="8bit")
-        message.add_alternative(text.html, subtype="html", cte="8bit")
-        return message
+        return Letter(
+            message_id=message_id(item_id, self._public_url),
+            sender=self._sender,
+            recipient=user.email,
+            subject=text.subject,
+            plain=text.plain,
+            html=text.html,
+            language=language,
+            at=now(),
+        )
 
 
 async def _addressee(tx: Transaction, payload: Mapping[str, Any]) -> Row | None:
