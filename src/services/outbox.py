@@ -144,7 +144,7 @@ class OutboxWorker:
         verdicts = {row.id: verdict(row, outcomes.get(row.id), kind.max_attempts, moment) for row in rows}
         put_off = [each for each in verdicts.values() if isinstance(each, PutOff)]
         given_up = [each for each in verdicts.values() if isinstance(each, GivenUp)]
-        _tell(kind, [each for each in put_off if not isinstance(outcomes[each.item_id], Later)], given_up)
+        _tell(kind, [each for each in put_off if not isinstance(outcomes[each.row.id], Later)], given_up)
         async with self._database.transaction() as tx:
             await tx.outbox.done([item_id for item_id, each in verdicts.items() if each is None])
             await tx.outbox.put_off(put_off)

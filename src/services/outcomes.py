@@ -34,14 +34,14 @@ def verdict(row: Row, outcome: Outcome, max_attempts: float, moment: datetime) -
     if outcome is None:
         return None
     if isinstance(outcome, Later):
-        return PutOff(row.id, max(outcome.due_at, moment + SOON), row.attempts, row.last_error)
+        return PutOff(row, max(outcome.due_at, moment + SOON), row.attempts, row.last_error)
     if isinstance(outcome, Undeliverable):
         return GivenUp(row.id, str(outcome))
     attempts = row.attempts + 1
     what = f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()
     if attempts >= max_attempts:
         return GivenUp(row.id, what)
-    return PutOff(row.id, moment + _pause(outcome, attempts), attempts, what)
+    return PutOff(row, moment + _pause(outcome, attempts), attempts, what)
 
 
 def delay(attempts: int) -> timedelta:

@@ -265,6 +265,52 @@ class TestAKind:
         await asyncio.gather(running, return_exceptions=True)
 
 
+class TestAKey:
+    """Of work with a key, only some waits at a time; what is being done has none any more."""
+
+    async def add(self, db: Database, number: int, due_at: datetime | None = None) -> None:
+        async with db.transaction() as tx:
+            await tx.outbox.add_each(KIND, [("digest:anna", {"number": number})], now(), due_at or now())
+
+    @pytest.mark.parametrize("why", [Later(now() + timedelta(hours=8)), TimeoutError()])
+    async def test_is_given_back_to_what_is_put_off(self, db: Database, why: Exception) -> None:
+        await self.add(db, 1)
+        await worker(db, Handler({1: why}.get)).work()
+        (left,) = (await rows(db)).values()
+        assert left.key == "digest:anna" and left.attempts == (0 if isinstance(why, Later) else 1)
+        await self.add(db, 2)
+        assert set(await rows(db)) == {1}, "it is waiting already"
+        await make_due(db)
+        handler = Handler()
+        await worker(db, handler).work()
+        assert handler.batches == [[1]] and await rows(db) == {}
+
+    @pytest.mark.parametrize("why", [Later(now() + timedelta(hours=8)), TimeoutError()])
+    async def test_stays_with_what_was_added_meanwhile(self, db: Database, why: Exception) -> None:
+        async def handle(items: Sequence[Any]) -> Mapping[UUID, Outcome]:
+            await self.add(db, 2)
+            return {item.id: why for item in items}
+
+        await self.add(db, 1)
+        await leave(db, 1)
+        await worker(db, handle).work()
+        left = await rows(db)
+        assert {number: row.key for number, row in left.items()} == {0: None, 2: "digest:anna"}
+        assert left[2].attempts == 0
+
+    async def test_is_not_waited_for_in_a_circle(self, db: Database, settings: Settings) -> None:
+        if settings.is_sqlite:
+            pytest.skip("SQLite has one writer at a time")
+
+        async def add(keys: list[str]) -> None:
+            async with db.transaction() as tx:
+                await tx.outbox.add_each(KIND, [(key, {"number": 1}) for key in keys], now(), now())
+
+        for time in range(10):
+            keys = [f"digest:{time}:{number}" for number in range(500)]
+            await asyncio.gather(add(keys), add(keys[::-1]))
+
+
 async def test_a_batch_is_cleared_away_by_one_statement(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await leave(db, 200)
     honest, asked = Outbox.done, list[Sequence[UUID]]()

@@ -41,9 +41,12 @@ MAX_ERROR = 200
 
 
 class PutOff(NamedTuple):
-    """Leased work that is to be done then, having been tried so often. `error`: why it failed; it names no person."""
+    """Leased work, as it was before, that is to be done then, having been tried so often.
 
-    item_id: UUID
+    `error`: why it failed; it names no person.
+    """
+
+    row: Row
     due_at: datetime
     attempts: int
     error: str | None
@@ -74,9 +77,10 @@ class Outbox:
     ) -> None:
         """Work by its key, with its payload; nothing is added where some of the same key waits to be begun."""
         common = {"kind": kind, "attempts": 0, "created_at": moment, "due_at": due_at}
-        rows = [{"id": new_id(), "key": key, "payload": payload, **common} for key, payload in items]
+        in_order = sorted(items, key=lambda item: item[0])  # who adds the same ones waits, and nobody waits in a circle
+        rows = [{"id": new_id(), "key": key, "payload": payload, **common} for key, payload in in_order]
         if rows:
-            await self._connection.execute(insert_if_absent(self._connection.dialect.name, OutboxItem), rows)
+            await self._add_if_absent(rows)
 
     async def cancel(self, item_id: UUID) -> bool:
         """Take back work that nobody has begun; False if somebody has."""
@@ -113,11 +117,17 @@ class Outbox:
             await self._connection.execute(delete(OutboxItem).where(OutboxItem.id.in_(item_ids)))
 
     async def put_off(self, items: Sequence[PutOff]) -> None:
-        if items:
-            later = [
-                {"item_id": each.item_id, "then": each.due_at, "tried": each.attempts, "error": _short(each.error)}
-                for each in items
-            ]
+        """Have leased work done later. What has a key gets it back, or gives way to what was added meanwhile."""
+        keyed = sorted((each for each in items if each.row.key), key=lambda each: str(each.row.key))
+        if keyed:
+            await self.done([each.row.id for each in keyed])
+            await self._add_if_absent([_again(each) for each in keyed])
+        later = [
+            {"item_id": each.row.id, "then": each.due_at, "tried": each.attempts, "error": _short(each.error)}
+            for each in items
+            if not each.row.key
+        ]
+        if later:
             await self._connection.execute(_PUT_OFF, later)
 
     async def give_up(self, items: Sequence[GivenUp], moment: datetime) -> None:
@@ -126,6 +136,9 @@ class Outbox:
             gone = [{"item_id": each.item_id, "error": _short(each.error), "moment": moment} for each in items]
             await self._connection.execute(_GIVE_UP, gone)
 
+    async def _add_if_absent(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        await self._connection.execute(insert_if_absent(self._connection.dialect.name, OutboxItem), rows)
+
     async def sweep(self, before: datetime) -> None:
         """Forget what failed for good before that moment."""
         await self._connection.execute(delete(OutboxItem).where(OutboxItem.failed_at < before))
@@ -133,3 +146,9 @@ class Outbox:
 
 def _short(error: str | None) -> str | None:
     return error and error[:MAX_ERROR]
+
+
+def _again(item: PutOff) -> dict[str, Any]:
+    """The columns of leased work that is to be done later."""
+    changed = {"due_at": item.due_at, "attempts": item.attempts, "last_error": _short(item.error)}
+    return {**item.row._asdict(), **changed}
