@@ -1,6 +1,6 @@
-"""The pages that mailed links lead to: /verify-email and /reset-password, in Korean or English.
+"""The pages that mailed links lead to: /verify-email, /reset-password and /unsubscribe, in Korean or English.
 
-Opening one uses nothing up, since mail scanners open links; its button calls the API. The web app may take over both.
+Opening one uses nothing up, since mail scanners open links; its button calls the API. The web app may take over all.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from aiohttp import web
 from .client import preferred_language
 from .docs import PAGE_POLICY, STATIC
 
-PAGES = ("verify-email", "reset-password")
+PAGES = ("verify-email", "reset-password", "unsubscribe")
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": PAGE_POLICY,

@@ -108,7 +108,8 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
     `status`: of success (200, or 204 where nothing is answered). `also`: other successes, each with a sentence.
     `limit`: a policy of `services/throttle.py`, counted per person, or per client address where `access` is PUBLIC.
     `errors`: refusals of this route beyond those that its parameters bring. `any_query`: others send us here and say
-    what they like; what its model does not know, cannot read or gets twice counts as absent. `upload`: the files that
+    what they like; its model is of the query, whatever the method, and what it does not know, cannot read or gets twice
+    counts as absent. `upload`: the files that
     the parameter of type Form reads. `media`: what a web.StreamResponse holds, such as `image/*`. `wire`: headers and
     bytes that the method reads from its request itself. Raises TypeError for a faulty declaration.
     """
@@ -119,7 +120,8 @@ def route(  # noqa: PLR0913 - each is a word of the declaration, always given by
         answer = _answer_type(hints.pop("return", None))
         if not inspect.iscoroutinefunction(cast(object, function)) or not function.__doc__:
             raise TypeError(f"{where}: must be async and have a docstring")
-        parameters = tuple(_parameter(where, method, path, name, hint) for name, hint in hints.items())
+        in_query = method == "GET" or any_query
+        parameters = tuple(_parameter(where, path, name, hint, in_query) for name, hint in hints.items())
         _check(where, path, access, parameters)
         _check_body(where, parameters, upload)
         declared = Route(
@@ -154,7 +156,7 @@ def _answer_type(hint: Any) -> Any:
     return None if hint is type(None) else hint
 
 
-def _parameter(where: str, method: str, path: str, name: str, hint: Any) -> Parameter:
+def _parameter(where: str, path: str, name: str, hint: Any, in_query: bool) -> Parameter:
     optional = get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint)
     plain = next(part for part in get_args(hint) if part is not type(None)) if optional else hint
     plain = get_args(plain)[0] if get_origin(plain) is Annotated else plain
@@ -164,7 +166,7 @@ def _parameter(where: str, method: str, path: str, name: str, hint: Any) -> Para
     if f"{{{name}}}" in path:
         return Parameter(name, "path", hint)
     if isinstance(plain, type) and issubclass(plain, BaseModel):
-        return Parameter(name, "query" if method == "GET" else "body", plain, optional)
+        return Parameter(name, "query" if in_query else "body", plain, optional)
     raise TypeError(f"{where}: {name} is neither in the path nor a model, the Viewer or the ClientInfo")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from .common import Id, PageQuery, Request, Timestamp, View
@@ -183,6 +183,18 @@ class Delivery(View):
     user: User
     read_at: Timestamp | None
     channels: DeliveryChannels
+
+
+class UnsubscribeQuery(BaseModel):
+    """`token`: as it is in the mail."""
+
+    token: str | None = None
+
+
+class Unsubscribed(View):
+    """No more mails of notifications go out to whom the token names."""
+
+    email: Literal[False] = False
 
 
 def default_channels(kind: Kind) -> Channels:

@@ -44,6 +44,7 @@ POLICIES: Final = {
     "sign_in_attempts": (300, 600),
     "exchange": (1000, 600),
     "unlinked": (300, 60),
+    "unsubscribe": (600, 60),
     "login_per_account_and_address": (10, QUARTER),
     "login_per_account": (50, QUARTER),
     "login_failures_per_address": (100, HOUR),

@@ -5,13 +5,19 @@ const token = new URLSearchParams(location.search).get("token") ?? "";
 
 function show(outcome) {
   const lines = [...document.querySelectorAll("[data-outcome]")];
-  const known = lines.some((line) => line.dataset.outcome === outcome);
-  for (const line of lines) line.hidden = line.dataset.outcome !== (known ? outcome : "failed");
+  const tells = (line, what) => line.dataset.outcome.split(" ").includes(what);
+  const known = lines.some((line) => tells(line, outcome)) ? outcome : "failed";
+  for (const line of lines) line.hidden = !tells(line, known);
+}
+
+// What mail programs call too has its token in the address (RFC 8058), everything else in a body.
+function address() {
+  return "tokenInAddress" in form.dataset ? `${form.dataset.call}?${new URLSearchParams({ token })}` : form.dataset.call;
 }
 
 async function call() {
   const body = JSON.stringify({ token, ...Object.fromEntries(new FormData(form)) });
-  const response = await fetch(form.dataset.call, {
+  const response = await fetch(address(), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     credentials: "omit",
