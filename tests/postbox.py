@@ -3,23 +3,13 @@
 import asyncio
 import email
 import email.policy
-import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-
-from src.clock import now
 
 HANGS_UP = "hangs up"
 
@@ -153,20 +143,6 @@ def only(name: str, password: str) -> Any:
         return AuthResult(success=(data.login, data.password) == (name.encode(), password.encode()), handled=False)
 
     return authenticate
-
-
-def certificate(name: str, directory: Path) -> ssl.SSLContext:
-    """A server's side of TLS. Its certificate, by itself alone, and its key are in `directory`/pem."""
-    key, moment = ec.generate_private_key(ec.SECP256R1()), now()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(moment - timedelta(days=1)).not_valid_after(moment + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (directory / "pem").write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "pem")
-    return context
 
 
 def read(envelope: Envelope) -> Any:

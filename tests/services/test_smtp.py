@@ -16,7 +16,8 @@ from src.services.outcomes import Undeliverable
 from src.services.smtp import SmtpMailer
 from src.services.smtp_refusals import AddressRefused, explained
 
-from ..postbox import HANGS_UP, Open, Postbox, certificate, only, read
+from ..internet import self_signed
+from ..postbox import HANGS_UP, Open, Postbox, only, read
 
 
 def letter(number: int = 0, recipient: str = "", text: str = "Hello") -> Letter:
@@ -313,7 +314,7 @@ class TestTheConversation:
     async def test_it_is_encrypted_where_that_is_offered_and_kept_so(
         self, open_postbox: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_the_start: bool
     ) -> None:
-        context = certificate("localhost", tmp_path)
+        context = self_signed("localhost", tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pem"))
         how: dict[str, Any] = {"tls": context} if from_the_start else {"tls_context": context}
         box = await open_postbox(**how, authenticator=only("chatty", "p@ss"), auth_require_tls=not from_the_start)
@@ -326,7 +327,7 @@ class TestTheConversation:
     async def test_a_server_that_nobody_vouches_for_gets_neither_password_nor_mail(
         self, open_postbox: Open, tmp_path: Path
     ) -> None:
-        box = await open_postbox(tls_context=certificate("localhost", tmp_path))
+        box = await open_postbox(tls_context=self_signed("localhost", tmp_path))
         mailer = SmtpMailer(box.url.replace("//127.0.0.1", "//chatty:p%40ss@localhost"))
         with pytest.raises((ssl.SSLError, aiosmtplib.SMTPException)):
             await send(mailer, 0)
