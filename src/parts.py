@@ -30,9 +30,11 @@ from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
 from .services.notices import Notices, Rungs
+from .services.notifications import Notifications
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
+from .services.preferences import Preferences
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
 from .services.reactions import Reactions
@@ -92,6 +94,8 @@ class Parts:
     search: Search
     cursors: Cursors
     unread: UnreadCounts
+    notifications: Notifications
+    preferences: Preferences
     heads: Heads
     typing: TypingState
     sync: Sync
@@ -167,6 +171,8 @@ def build(settings: Settings) -> Parts:
         search=Search(database),
         cursors=Cursors(database),
         unread=UnreadCounts(database, bus.publish),
+        notifications=Notifications(database),
+        preferences=Preferences(database),
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),
         sync=Sync(database),

@@ -1,14 +1,17 @@
-"""`/notifications`: what concerns a person apart from any room (contract §7). It only speaks, so far."""
+"""`/notifications`: what concerns a person apart from any room (contract §7)."""
 
+from ..schemas.notifications import MarkNotificationsRead, NotificationsUnread
+from ..services.notifications import Notifications
 from ..services.unread import UnreadCounts
-from .socket_edge import Caller
+from .socket_edge import Caller, on
 
 
 class NotificationNamespace:
     name = "/notifications"
 
-    def __init__(self, unread: UnreadCounts) -> None:
+    def __init__(self, unread: UnreadCounts, notifications: Notifications) -> None:
         self._unread = unread
+        self._notifications = notifications
 
     async def greet(self, caller: Caller) -> None:
         """Nothing is said at the start."""
@@ -17,3 +20,11 @@ class NotificationNamespace:
     def left(self, caller: Caller) -> None:
         """Nobody counts as online by this namespace alone."""
         self._unread.disconnected(caller.viewer.user_id)
+
+    @on("mark_notifications_read")
+    async def mark_notifications_read(self, caller: Caller, payload: MarkNotificationsRead) -> NotificationsUnread:
+        """Mark notifications read, on all my devices.
+
+        A room's is hidden until its next message; the room stays unread.
+        """
+        return await self._notifications.mark_read(caller.viewer.user_id, payload)
