@@ -147,7 +147,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
             sessions=parts.sessions,
             presence=parts.presence,
         ),
-        NotificationNamespace(parts.unread, parts.notifications),
+        NotificationNamespace([parts.unread.listeners], parts.notifications),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle, links)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
@@ -184,7 +184,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         watch = parts.sessions.watch(parts.connections.sessions)
         workers = (
             parts.presence.run(),
-            parts.unread.run(),
+            parts.unread.listeners.run(),
             parts.heads.run(),
             parts.outbox.run(),
             housekeeping.run(),
