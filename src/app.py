@@ -147,7 +147,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
             sessions=parts.sessions,
             presence=parts.presence,
         ),
-        NotificationNamespace([parts.unread.listeners], parts.notifications),
+        NotificationNamespace([parts.unread.listeners, parts.live_notifications.listeners], parts.notifications),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle, links)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
@@ -158,6 +158,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
     parts.bus.subscribe(parts.sessions.hear)
     parts.bus.subscribe(Broadcast(parts.connections, links))
     parts.bus.subscribe(parts.unread.hear)
+    parts.bus.subscribe(parts.live_notifications.hear)
     parts.bus.subscribe(parts.typing.hear)
 
 
@@ -185,6 +186,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         workers = (
             parts.presence.run(),
             parts.unread.listeners.run(),
+            parts.live_notifications.listeners.run(),
             parts.heads.run(),
             parts.outbox.run(),
             housekeeping.run(),

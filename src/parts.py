@@ -26,6 +26,7 @@ from .services.groups import Groups
 from .services.heads import Heads
 from .services.identities import Identities
 from .services.leaving import LEAVE_GROUPS, Leaving
+from .services.live_notifications import LiveNotifications
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
@@ -95,6 +96,7 @@ class Parts:
     cursors: Cursors
     unread: UnreadCounts
     notifications: Notifications
+    live_notifications: LiveNotifications
     preferences: Preferences
     heads: Heads
     typing: TypingState
@@ -172,6 +174,7 @@ def build(settings: Settings) -> Parts:
         cursors=Cursors(database),
         unread=UnreadCounts(database, bus.publish),
         notifications=Notifications(database),
+        live_notifications=LiveNotifications(database, bus.publish),
         preferences=Preferences(database),
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),

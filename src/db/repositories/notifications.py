@@ -44,7 +44,9 @@ _COUNTS = (
     .execution_options(**DIRECT)
 )
 _OF_ROOMS = (
-    JOINED.add_columns(Notification.room_id, Notification.id, func.coalesce(PASSED, False).label("passed"))
+    JOINED.add_columns(
+        Notification.room_id, Notification.id, Notification.kind, func.coalesce(PASSED, False).label("passed")
+    )
     .where(Notification.read_at.is_(None), any_of(Notification.user_id, "user_ids"))
     .where(any_of(Notification.room_id, "room_ids"))
     .execution_options(**DIRECT)
@@ -82,6 +84,10 @@ class Notifications:
         unread = _unread(user_id)
         return await self._read(unread if ids is None else unread.where(Notification.id.in_(ids)), at)
 
+    async def read_each(self, ids: Collection[UUID], at: datetime) -> None:
+        """Write that these are read, whosever they are."""
+        await self._read(select(Notification.id).where(Notification.id.in_(ids), Notification.read_at.is_(None)), at)
+
     async def found(
         self, user_id: UUID, kinds: Collection[str], before: Key | None, limit: int, *, unread: bool
     ) -> Sequence[Row]:
@@ -115,7 +121,7 @@ class Notifications:
     async def of_rooms(self, pairs: Collection[tuple[UUID, UUID]]) -> Sequence[Row]:
         """All of whom nobody wrote that it is read, for each (person, room), whether it may be seen or not.
 
-        `user_id`, `room_id`, `id`; `passed`: the cursor has read it.
+        `user_id`, `room_id`, `id`, `kind`; `passed`: the cursor has read it.
         """
         people, rooms = {user_id for user_id, _ in pairs}, {room_id for _, room_id in pairs}
         of = {"user_ids": [*people], "room_ids": [*rooms]}
@@ -136,11 +142,6 @@ class Notifications:
         one, other = pair
         between = or_(_from_to(one, other), _from_to(other, one))
         return await self._remove(between, _OF_FRIENDS)
-
-    async def unread_from(self, user_id: UUID, actor_id: UUID) -> frozenset[UUID]:
-        """What somebody has not read that an actor was the cause of."""
-        unread = select(Notification.id).where(_from_to(actor_id, user_id), Notification.read_at.is_(None))
-        return frozenset((await self._connection.scalars(unread)).all())
 
     async def forget(self, user_id: UUID) -> Gone:
         """Forget all that a person was told who deletes the account, and what others were told of their friendship."""
