@@ -6,6 +6,7 @@ from sqlalchemy import Integer, Uuid, and_, bindparam, case, func, or_, select, 
 from sqlalchemy.orm import aliased
 
 from .models import Block, Member, Message, Notification, Room, User, UtcDateTime
+from .pairs import DIALECTS, pairs_in
 from .snapshots import DIRECT, any_of
 from .visible_notifications import AT, barred, first_file
 
@@ -66,15 +67,21 @@ _MEMBERS = (
     select(*_MINE, (Room.last_ordinal - Member.read_ordinal).label("unread"), _HAS_BLOCKS.label("has_blocks"))
     .select_from(Member)
     .join(Room, Room.id == Member.room_id)
-    .where(OPEN, any_of(Member.user_id, "user_ids"))
+    .where(OPEN)
 )
-_OF_A_CROWD = Member.room_id == bindparam("room_id", type_=Uuid())
-# Not simply the column: for rooms and people SQLite would try each with each, where these people's rows are few.
-_OF_ROOMS = any_of(func.coalesce(Member.room_id, Member.user_id), "room_ids")
-CROWD_OF, SCATTERED = (_MEMBERS.where(each).execution_options(**DIRECT) for each in (_OF_A_CROWD, _OF_ROOMS))
+
+
+def _of_pairs(some: Any, dialect: str) -> Any:
+    pairs = pairs_in(dialect)
+    these = and_(Member.room_id == pairs.c.room_id, Member.user_id == pairs.c.user_id)
+    return some.join(pairs, these).execution_options(**DIRECT)
+
+
+MEMBERS_OF = {dialect: _of_pairs(_MEMBERS, dialect) for dialect in DIALECTS}
 EACH_OF = {
-    text: _all.where(any_of(Member.user_id, "user_ids"), _OF_ROOMS).execution_options(**DIRECT)
-    for text, _all in ((False, _EACH), (True, _EACH_TEXT))
+    (dialect, told): _of_pairs(each, dialect)
+    for dialect in DIALECTS
+    for told, each in ((False, _EACH), (True, _EACH_TEXT))
 }
 _LATEST = select(_L.id).where(_L.room_id == Room.id, _L.kind != "system").order_by(_L.seq.desc()).limit(1)
 LATEST_OF = {

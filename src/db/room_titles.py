@@ -5,8 +5,9 @@ from collections.abc import Collection
 from uuid import UUID
 
 from ..schemas.people import User
+from .pairs import Pair
 from .repositories import Repositories
-from .repositories.room_notifications import Pair, RoomNotification
+from .repositories.room_notifications import RoomNotification
 from .room_views import NAMES_SHOWN, names
 from .views import user_view
 

@@ -18,7 +18,7 @@ def barred(one: Any, other: Any) -> ColumnElement[bool]:
     """Is there a block between the two, either way?"""
     by_one = select(Block.blocker_id).where(Block.blocker_id == one, Block.blocked_id == other)
     by_other = select(Block.blocker_id).where(Block.blocker_id == other, Block.blocked_id == one)
-    return or_(by_one.exists(), by_other.exists())
+    return or_(*(each.correlate_except(Block).exists() for each in (by_one, by_other)))  # both from far outside
 
 
 def first_file(line: Any) -> ColumnElement[str | None]:

@@ -6,8 +6,9 @@ from enum import IntFlag
 from uuid import UUID
 
 from ..db.notification_views import stored_view
+from ..db.pairs import Pair
 from ..db.repositories import Repositories
-from ..db.repositories.room_notifications import Pair, RoomNotification
+from ..db.repositories.room_notifications import RoomNotification
 from ..db.rows import Row
 from ..schemas.notifications import Kind, Notification
 from .listeners import Changes

@@ -24,6 +24,7 @@ from ..events import (
     NotificationStored,
     NotificationsWereRead,
     RoomLeft,
+    RoomSettingsChanged,
     RoomWasRead,
 )
 from ..schemas.messages import Message
@@ -90,13 +91,16 @@ class LiveNotifications:
                     self._note_unless_quiet(event.audience, ids, How.SETTLED)
                 case RoomWasRead(read=read):
                     self._note_unless_quiet((read.user_id,), (read.room_id,), How.ROOM)
+                case RoomSettingsChanged(settings=settings):
+                    self._unquiet(event.audience, settings.room_id)  # it may be muted, or no more
                 case RoomLeft(room=room):
                     self._note(event.audience, (room.room_id,), How.ROOM | How.SETTLED | How.LEFT)
 
     def _note_line(self, audience: frozenset[UUID], message: Message) -> None:
-        """Whoever wrote it has read the room up to it."""
-        sender = frozenset({message.sender.id} if message.sender else ())
-        self._note_unless_quiet(sender & audience, (message.room_id,), How.ROOM | How.SETTLED | How.SENT)
+        """Whoever wrote it has read the room up to it, and what mentions them there, though it be quiet."""
+        sender = frozenset({message.sender.id} if message.sender else ()) & audience
+        self._note(sender, (message.room_id,), How.SENT)
+        self._note_unless_quiet(sender, (message.room_id,), How.ROOM | How.SETTLED)
         self._note(audience - sender, (message.room_id,), How.LINE)
 
     def _note_text(self, audience: frozenset[UUID], message: Message) -> None:
@@ -107,19 +111,24 @@ class LiveNotifications:
                 self._note((user_id,), (message.id,), How.TEXT)
 
     def _note(self, audience: Collection[UUID], ids: Collection[UUID], how: How) -> None:
-        """What may be shown of a room from now on must not be passed over."""
+        """A room of which something may be shown from now on is quiet no more."""
         for user_id in self.listeners.among(audience):
             quiet = self._memories[user_id].quiet
             if how & How.ALL:
                 quiet.clear()
             for id in ids:
-                quiet.discard(id)
+                if how & (How.LINE | How.LEFT):
+                    quiet.discard(id)
                 self.listeners.note((user_id,), id, how)
 
     def _note_unless_quiet(self, audience: Collection[UUID], ids: Collection[UUID], how: How) -> None:
         for user_id in self.listeners.among(audience):
             quiet = self._memories[user_id].quiet
             self._note((user_id,), [id for id in ids if id not in quiet], how)
+
+    def _unquiet(self, audience: Collection[UUID], room_id: UUID) -> None:
+        for user_id in self.listeners.among(audience):
+            self._memories[user_id].quiet.discard(room_id)
 
     def _forget(self, user_id: UUID) -> None:
         self._memories.pop(user_id, None)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...clock import now
 from ..cursors import Key
 from ..models import Notification
+from ..pairs import DIALECTS, Pair, as_pairs, pairs_in
 from ..rows import Row
 from ..snapshots import DIRECT, any_of
 from ..visible_notifications import FOUND, JOINED, PASSED, UNREAD, VISIBLE
@@ -43,14 +44,17 @@ _COUNTS = (
     .group_by(Notification.user_id, Notification.kind)
     .execution_options(**DIRECT)
 )
-_OF_ROOMS = (
-    JOINED.add_columns(
-        Notification.room_id, Notification.id, Notification.kind, func.coalesce(PASSED, False).label("passed")
-    )
-    .where(Notification.read_at.is_(None), any_of(Notification.user_id, "user_ids"))
-    .where(any_of(Notification.room_id, "room_ids"))
-    .execution_options(**DIRECT)
-)
+
+
+def _of_pairs(dialect: str) -> Select[*tuple[Any, ...]]:
+    pairs = pairs_in(dialect)
+    these = and_(Notification.user_id == pairs.c.user_id, Notification.room_id == pairs.c.room_id)
+    columns = JOINED.add_columns(Notification.room_id, Notification.id, Notification.kind)
+    with_passed = columns.add_columns(func.coalesce(PASSED, False).label("passed"))
+    return with_passed.join(pairs, these).where(Notification.read_at.is_(None)).execution_options(**DIRECT)
+
+
+_OF_ROOMS = {dialect: _of_pairs(dialect) for dialect in DIALECTS}
 
 Gone = Mapping[UUID, Collection[UUID]]
 """Those that were unread, by whose they were."""
@@ -118,15 +122,13 @@ class Notifications:
         """How much there is of that: `user_id`, `kind`, `unread`."""
         return (await self._connection.execute(_COUNTS, {"user_ids": [*user_ids], "at": now()})).all()
 
-    async def of_rooms(self, pairs: Collection[tuple[UUID, UUID]]) -> Sequence[Row]:
+    async def of_rooms(self, pairs: Collection[Pair]) -> Sequence[Row]:
         """All of whom nobody wrote that it is read, for each (person, room), whether it may be seen or not.
 
         `user_id`, `room_id`, `id`, `kind`; `passed`: the cursor has read it.
         """
-        people, rooms = {user_id for user_id, _ in pairs}, {room_id for _, room_id in pairs}
-        of = {"user_ids": [*people], "room_ids": [*rooms]}
-        rows = (await self._connection.execute(_OF_ROOMS, of)).all()
-        return [row for row in rows if (row.user_id, row.room_id) in pairs]
+        of_rooms = _OF_ROOMS[self._connection.dialect.name]
+        return (await self._connection.execute(of_rooms, {"pairs": as_pairs(pairs)})).all()
 
     async def remove_reaction(self, message_id: UUID, actor_id: UUID, emoji: str) -> Gone:
         """Forget that somebody was told of a reaction."""

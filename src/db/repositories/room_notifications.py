@@ -5,7 +5,7 @@ somebody across a block. Muted rooms have theirs, too, and say so.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,25 +15,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...clock import now
 from ..cursors import Key
 from ..models import Member, Room
+from ..pairs import Pair, as_pairs
 from ..room_notifications import (
     COUNTS,
-    CROWD_OF,
     DIGESTS,
     EACH_OF,
     FIRST_PAGE,
     LATEST_OF,
     LINES,
     LINES_SHOWN,
+    MEMBERS_OF,
     NEXT_PAGE,
     OPEN,
-    SCATTERED,
 )
 from ..rows import Row
-
-Pair = tuple[UUID, UUID]
-"""A person and a room."""
-
-_CROWD = 20  # from so many of its members on, a room is asked for by itself
 
 
 class RoomNotification(NamedTuple):
@@ -75,17 +70,18 @@ class RoomNotifications:
 
         A few statements, however many pairs: who has no blocks is shown the newest line of the room, like all others.
         """
-        mine = [row for some in _grouped(pairs) for row in await self._members(some)]
+        of = MEMBERS_OF[self._connection.dialect.name]
+        mine = (await self._connection.execute(of, {"pairs": as_pairs(pairs)})).all()
         latest = await self._latest({row.room_id for row in mine if not row.has_blocks}, told)
         found = {
             (row.user_id, row.room_id): _made(row, line)
             for row in mine
             if not row.has_blocks and (line := latest.get(row.room_id)) and line.ordinal > _told_up_to(row)
         }
-        if with_blocks := {(row.user_id, row.room_id) for row in mine if row.has_blocks}:
-            rows = (await self._connection.execute(EACH_OF[told], _named(with_blocks))).all()
-            made = {(row.user_id, row.room_id): _made(row, row) for row in rows}
-            found |= {pair: made[pair] for pair in with_blocks & made.keys()}
+        if with_blocks := [(row.user_id, row.room_id) for row in mine if row.has_blocks]:
+            each = EACH_OF[self._connection.dialect.name, told]
+            rows = (await self._connection.execute(each, {"pairs": as_pairs(with_blocks)})).all()
+            found |= {(row.user_id, row.room_id): _made(row, row) for row in rows}
         return found
 
     async def of_person(self, user_id: UUID, before: Key | None, limit: int) -> Sequence[RoomNotification]:
@@ -136,15 +132,6 @@ class RoomNotifications:
             await self._connection.execute(mine.values(notified_ordinal=end))
         return frozenset(ids)
 
-    async def _members(self, pairs: Collection[Pair]) -> list[Row]:
-        """Memberships of these pairs whose rooms have lines above both cursors."""
-        named = _named(pairs)
-        if len(named["room_ids"]) == 1:
-            crowd = {"room_id": named["room_ids"][0], "user_ids": named["user_ids"]}
-            return list((await self._connection.execute(CROWD_OF, crowd)).all())
-        rows = (await self._connection.execute(SCATTERED, named)).all()
-        return [row for row in rows if (row.user_id, row.room_id) in pairs]
-
     async def _latest(self, room_ids: Collection[UUID], told: bool) -> dict[UUID, Row]:
         if not room_ids:
             return {}
@@ -154,21 +141,6 @@ class RoomNotifications:
 
 def _among(rooms: Any, room_ids: Collection[UUID] | None) -> Any:
     return rooms if room_ids is None else rooms.where(Member.room_id.in_(room_ids))
-
-
-def _grouped(pairs: Collection[Pair]) -> Iterator[Collection[Pair]]:
-    """The pairs of each room with many of them, then all others."""
-    by_room: defaultdict[UUID, set[Pair]] = defaultdict(set)
-    for pair in pairs:
-        by_room[pair[1]].add(pair)
-    crowds = [crowd for crowd in by_room.values() if len(crowd) >= _CROWD or len(by_room) == 1]
-    yield from crowds
-    if rest := {*pairs}.difference(*crowds):
-        yield rest
-
-
-def _named(pairs: Collection[Pair]) -> dict[str, list[UUID]]:
-    return {"user_ids": list({user_id for user_id, _ in pairs}), "room_ids": list({room_id for _, room_id in pairs})}
 
 
 def _told_up_to(mine: Row) -> int:
