@@ -112,14 +112,14 @@ class LiveNotifications:
 
     def _note(self, audience: Collection[UUID], ids: Collection[UUID], how: How) -> None:
         """A room of which something may be shown from now on is quiet no more."""
-        for user_id in self.listeners.among(audience):
-            quiet = self._memories[user_id].quiet
-            if how & How.ALL:
-                quiet.clear()
-            for id in ids:
-                if how & (How.LINE | How.LEFT):
-                    quiet.discard(id)
-                self.listeners.note((user_id,), id, how)
+        listening = self.listeners.among(audience)
+        if how & (How.LINE | How.LEFT | How.ALL):
+            for user_id in listening:
+                quiet = self._memories[user_id].quiet
+                if quiet:
+                    quiet.difference_update(quiet.copy() if how & How.ALL else ids)
+        for id in ids:
+            self.listeners.note(listening, id, how)
 
     def _note_unless_quiet(self, audience: Collection[UUID], ids: Collection[UUID], how: How) -> None:
         for user_id in self.listeners.among(audience):

@@ -18,17 +18,20 @@ from ..models import Member, Room
 from ..pairs import Pair, as_pairs
 from ..room_notifications import (
     COUNTS,
+    CROWD,
     DIGESTS,
-    EACH_OF,
+    EACH,
     FIRST_PAGE,
-    LATEST_OF,
+    LATEST,
     LINES,
     LINES_SHOWN,
-    MEMBERS_OF,
+    MEMBERS,
     NEXT_PAGE,
     OPEN,
 )
 from ..rows import Row
+
+_CROWD = 20  # from so many of its members on, a room is asked for by itself
 
 
 class RoomNotification(NamedTuple):
@@ -70,19 +73,16 @@ class RoomNotifications:
 
         A few statements, however many pairs: who has no blocks is shown the newest line of the room, like all others.
         """
-        of = MEMBERS_OF[self._connection.dialect.name]
-        mine = (await self._connection.execute(of, {"pairs": as_pairs(pairs)})).all()
+        mine = await self._members(pairs)
         latest = await self._latest({row.room_id for row in mine if not row.has_blocks}, told)
-        found = {
-            (row.user_id, row.room_id): _made(row, line)
-            for row in mine
-            if not row.has_blocks and (line := latest.get(row.room_id)) and line.ordinal > _told_up_to(row)
-        }
+        found = [(row, latest.get(row.room_id)) for row in mine if not row.has_blocks]
         if with_blocks := [(row.user_id, row.room_id) for row in mine if row.has_blocks]:
-            each = EACH_OF[self._connection.dialect.name, told]
+            each = EACH[self._connection.dialect.name, told]
             rows = (await self._connection.execute(each, {"pairs": as_pairs(with_blocks)})).all()
-            found |= {(row.user_id, row.room_id): _made(row, row) for row in rows}
-        return found
+            found += [(row, row.message_id) for row in rows]
+        lines = await self._lines({line_id for _, line_id in found if line_id})
+        made = [_made(row, lines[line_id]) for row, line_id in found if line_id and _is_above(row, lines[line_id])]
+        return {each.pair: each for each in made}
 
     async def of_person(self, user_id: UUID, before: Key | None, limit: int) -> Sequence[RoomNotification]:
         """Those of the rooms of somebody's that are not muted, one more than `limit`; the newest line first."""
@@ -90,20 +90,21 @@ class RoomNotifications:
         if before:
             values |= {"before": before[0], "before_id": before[1]}
         rows = (await self._connection.execute(NEXT_PAGE if before else FIRST_PAGE, values)).all()
-        return [_made(row, row) for row in rows]
+        found = await self.of([(user_id, row.room_id) for row in rows]) if rows else {}
+        return [found[user_id, row.room_id] for row in rows]
 
     async def of_people(self, user_ids: Collection[UUID]) -> dict[UUID, list[RoomDigest]]:
         """All of these people's rooms with lines untold that are not deleted, muted ones too; the newest line first."""
         rows = (await self._connection.execute(DIGESTS, {"user_ids": [*user_ids]})).all()
-        further = [line for row in rows for line in _further(row)]
-        lines = {}
-        if further:
-            shown = (await self._connection.execute(LINES, {"message_ids": further})).all()
-            lines = {line.message_id: line for line in shown}
+        newest = {(row.user_id, row.room_id): _newest(row) for row in rows if row.message_id}
+        lines = await self._lines({line_id for ids in newest.values() for line_id in ids})
         digests: defaultdict[UUID, list[RoomDigest]] = defaultdict(list)
         for row in rows:
-            newest = [row, *(lines[line] for line in _further(row))]
-            digests[row.user_id].append(RoomDigest(_made(row, row), newest, bool(row.mentioned)))
+            if ids := newest.get((row.user_id, row.room_id)):
+                shown = [lines[line_id] for line_id in ids]
+                digests[row.user_id].append(RoomDigest(_made(row, shown[0]), shown, bool(row.mentioned)))
+        for each in digests.values():
+            each.sort(key=lambda digest: (digest.lines[0].created_at, digest.notification.room_id), reverse=True)
         return digests
 
     async def counts(self, user_ids: Collection[UUID]) -> dict[UUID, int]:
@@ -132,24 +133,45 @@ class RoomNotifications:
             await self._connection.execute(mine.values(notified_ordinal=end))
         return frozenset(ids)
 
-    async def _latest(self, room_ids: Collection[UUID], told: bool) -> dict[UUID, Row]:
+    async def _members(self, pairs: Collection[Pair]) -> list[Row]:
+        """Memberships of these pairs in rooms with lines above both cursors."""
+        by_room: defaultdict[UUID, list[Pair]] = defaultdict(list)
+        for pair in pairs:
+            by_room[pair[1]].append(pair)
+        rows: list[Row] = []
+        for room_id in [room_id for room_id, crowd in by_room.items() if len(crowd) >= _CROWD]:
+            crowd = {"room_id": room_id, "user_ids": [user_id for user_id, _ in by_room.pop(room_id)]}
+            rows += (await self._connection.execute(CROWD, crowd)).all()
+        if rest := [pair for some in by_room.values() for pair in some]:
+            members = MEMBERS[self._connection.dialect.name]
+            rows += (await self._connection.execute(members, {"pairs": as_pairs(rest)})).all()
+        return rows
+
+    async def _latest(self, room_ids: Collection[UUID], told: bool) -> dict[UUID, UUID]:
         if not room_ids:
             return {}
-        rows = (await self._connection.execute(LATEST_OF[told], {"room_ids": [*room_ids]})).all()
-        return {row.room_id: row for row in rows}
+        rows = (await self._connection.execute(LATEST[told], {"room_ids": [*room_ids]})).all()
+        return {row.room_id: row.message_id for row in rows}
+
+    async def _lines(self, message_ids: Collection[UUID]) -> dict[UUID, Row]:
+        if not message_ids:
+            return {}
+        rows = (await self._connection.execute(LINES, {"message_ids": [*message_ids]})).all()
+        return {row.message_id: row for row in rows}
 
 
 def _among(rooms: Any, room_ids: Collection[UUID] | None) -> Any:
     return rooms if room_ids is None else rooms.where(Member.room_id.in_(room_ids))
 
 
-def _told_up_to(mine: Row) -> int:
-    return max(int(mine.read_ordinal), int(mine.notified_ordinal))
+def _is_above(mine: Row, line: Row) -> bool:
+    """Is the line above both cursors?"""
+    return bool(line.ordinal > max(mine.read_ordinal, mine.notified_ordinal))
 
 
-def _further(row: Row) -> list[UUID]:
-    """The ids of a digest's lines but the newest."""
-    ids = (getattr(row, f"line_{place}") for place in range(1, LINES_SHOWN))
+def _newest(row: Row) -> list[UUID]:
+    """The ids of a digest's lines, the newest first."""
+    ids = [row.message_id, *(getattr(row, f"line_{place}") for place in range(1, LINES_SHOWN))]
     return [each for each in ids if each]
 
 
