@@ -24,6 +24,7 @@ from .controllers.health import mount_health
 from .controllers.links import Links
 from .controllers.messages import MessagesController
 from .controllers.notification_namespace import NotificationNamespace
+from .controllers.notifications import NotificationsController
 from .controllers.oauth import IdentitiesController, OAuthController
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
@@ -56,6 +57,7 @@ CONTROLLERS = (
     ResumableController,
     SearchController,
     CursorsController,
+    NotificationsController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -104,6 +106,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         ),
         SearchController(parts.search),
         CursorsController(parts.cursors),
+        NotificationsController(parts.notifications, parts.preferences),
     )
     mount(
         app,
@@ -144,7 +147,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
             sessions=parts.sessions,
             presence=parts.presence,
         ),
-        NotificationNamespace(parts.unread),
+        NotificationNamespace([parts.unread.listeners, parts.live_notifications.listeners], parts.notifications),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle, links)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED
@@ -155,6 +158,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
     parts.bus.subscribe(parts.sessions.hear)
     parts.bus.subscribe(Broadcast(parts.connections, links))
     parts.bus.subscribe(parts.unread.hear)
+    parts.bus.subscribe(parts.live_notifications.hear)
     parts.bus.subscribe(parts.typing.hear)
 
 
@@ -182,7 +186,8 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         watch = parts.sessions.watch(parts.connections.sessions)
         workers = (
             parts.presence.run(),
-            parts.unread.run(),
+            parts.unread.listeners.run(),
+            parts.live_notifications.listeners.run(),
             parts.heads.run(),
             parts.outbox.run(),
             housekeeping.run(),

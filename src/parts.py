@@ -26,13 +26,16 @@ from .services.groups import Groups
 from .services.heads import Heads
 from .services.identities import Identities
 from .services.leaving import LEAVE_GROUPS, Leaving
+from .services.live_notifications import LiveNotifications
 from .services.mailer import Mailer, mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
 from .services.notices import Notices, Rungs
+from .services.notifications import Notifications
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
+from .services.preferences import Preferences
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
 from .services.reactions import Reactions
@@ -93,6 +96,9 @@ class Parts:
     search: Search
     cursors: Cursors
     unread: UnreadCounts
+    notifications: Notifications
+    live_notifications: LiveNotifications
+    preferences: Preferences
     heads: Heads
     typing: TypingState
     sync: Sync
@@ -169,6 +175,9 @@ def build(settings: Settings) -> Parts:
         search=Search(database),
         cursors=Cursors(database),
         unread=UnreadCounts(database, bus.publish),
+        notifications=Notifications(database),
+        live_notifications=LiveNotifications(database, bus.publish),
+        preferences=Preferences(database),
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),
         sync=Sync(database),

@@ -429,5 +429,7 @@ CHANGES_NO_ROOM = {
     ("OPTIONS", "/rooms/{room_id}/uploads"),
     ("POST", "/rooms/{room_id}/uploads"), ("PATCH", "/uploads/{upload_id}"), ("DELETE", "/uploads/{upload_id}"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
+    ("POST", "/notifications/read"), ("PUT", "/notifications/preferences"),
+    ("/notifications", "mark_notifications_read"),
 }  # fmt: skip
 """Of the registries: what concerns people alone, and what is not kept. Profiles follow `user_changed`."""

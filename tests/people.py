@@ -7,7 +7,7 @@ from uuid import UUID
 from src.clock import now
 from src.db.database import Database
 from src.db.ids import new_id
-from src.events import Event
+from src.events import Event, NotificationsSettled, NotificationStored
 from src.services.blocks import Blocks
 from src.services.friends import Friends
 from src.services.notices import Notices, Rungs
@@ -32,8 +32,9 @@ class House:
         self.heard.extend(events)
 
     def heard_by(self, user_id: UUID) -> list[Event]:
-        """What was announced to this person."""
-        return [event for event in self.heard if user_id in event.audience]
+        """What was announced to this person, but for hints that no device is shown."""
+        shown = (event for event in self.heard if not isinstance(event, NotificationStored | NotificationsSettled))
+        return [event for event in shown if user_id in event.audience]
 
     async def join(self, nickname: str) -> UUID:
         """Add a person; who they are."""

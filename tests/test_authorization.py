@@ -153,6 +153,10 @@ SIGNED_IN = {
     ("POST", "/rooms/{room_id}/read"): Expected(
         owner=200, friend=200, blocked=404, stranger=404, body=lambda _: {"seq": 1}
     ),
+    ("GET", "/notifications"): Expected(all=200),
+    ("POST", "/notifications/read"): Expected(all=200, body=lambda stage: {"ids": [stage.room]}),
+    ("GET", "/notifications/preferences"): Expected(all=200),
+    ("PUT", "/notifications/preferences"): Expected(all=200, body=lambda _: {"hide_content": True}),
 }  # fmt: skip
 
 # What anybody may ask; with nothing in the body it must answer, and not with a failure of ours.
@@ -208,6 +212,10 @@ EVENTS_EXPECTED = {
     ("/chat", "refresh_session"): (
         {"owner": "", "friend": "", "blocked": "", "stranger": ""},
         lambda stage, person: {"token": person.token},
+    ),
+    ("/notifications", "mark_notifications_read"): (
+        {"owner": "", "friend": "", "blocked": "", "stranger": ""},
+        lambda stage, person: {"ids": [stage.room]},
     ),
 }
 

@@ -128,17 +128,17 @@ async def test_for_nobody_who_listens_nothing_is_kept_or_asked(
     await say(anna, room_id)
     await last_told(bell, 2, room_id, 2)
     await bell.close()
-    while unread._listening:
+    while unread.listeners:
         await asyncio.sleep(0.01)
     await say(anna, room_id)
     await listening.heard("message_sent")
-    assert (unread._changed, unread._listening) == ({}, {})
+    assert (unread.listeners._changed, unread.listeners._listening) == ({}, {})
 
 
 async def test_a_failing_database_delays_what_is_told_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch, service: Service, anna: Person, boris: Person, room_id: str
 ) -> None:
-    monkeypatch.setattr("src.services.unread._RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("src.services.listeners.RETRY_SECONDS", 0.05)
     bell = await boris.connect("/notifications")
     snapshot, failures = service.parts.database.snapshot, [OSError("away"), OSError("away")]
 
@@ -167,18 +167,18 @@ async def test_a_stale_count_that_was_being_read_is_followed_by_the_truth(
         told.extend(events)
         publish(events)
 
-    tell = unread._tell
+    tell = unread.listeners._tell
 
-    async def hold(pairs: Any) -> None:
+    async def hold(changes: Any) -> None:
         reading.set()
-        await tell(pairs)
+        await tell(changes)
         await go_on.wait()
 
-    unread._publish, unread._tell = slowly, hold  # type: ignore[method-assign]
+    unread._publish, unread.listeners._tell = slowly, hold
     await say(anna, room_id)
     await reading.wait()
     await boris.post(f"/rooms/{room_id}/read", {"seq": 2}, expect=200)
-    assert unread._changed.get(person)
+    assert unread.listeners._changed.get(person)
     go_on.set()
     await last_told(bell, 0, room_id, 0)
     assert [event.unread.unread_count for event in told][-1] == 0

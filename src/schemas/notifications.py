@@ -98,7 +98,7 @@ TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterV
 class QuietHours(Request):
     """When nothing may ring: from one time of the day to another, over midnight too. In-app is not affected."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     from_: Annotated[TimeOfDay, Field(alias="from", serialization_alias="from")]
     to: TimeOfDay

@@ -15,6 +15,7 @@ from ..errors import Blocked, FieldError, Forbidden, Invalid, NotFound
 from ..events import RoomAdded, RoomSettingsChanged
 from ..schemas.common import Page, PageQuery
 from ..schemas.rooms import Member, MembershipPatch, Room, RoomPatch, RoomSettings, RoomsQuery
+from .notices import settle
 from .system_lines import add_system_line, announce_change, announce_notice
 
 
@@ -90,6 +91,8 @@ class Rooms:
                 mine = await _joined(tx, user_id, room_id)
                 settings = RoomSettings(room_id=room_id, me=membership_view(mine))
                 tx.announce(RoomSettingsChanged(frozenset({user_id}), settings))
+                if "muted_until" in changes:
+                    await _settle_muted(tx, user_id, room_id)
             return await room_as_seen_by(tx, user_id, room_id)
 
 
@@ -173,6 +176,12 @@ async def _readable(tx: Transaction, room: Row, message_id: UUID) -> Row:
     if row is None or row.seq < room.first_seq or row.deleted_at is not None or row.kind == "system":
         raise Invalid(errors=[FieldError("notice_id", "notice", "must be a message of this room that you can read")])
     return row
+
+
+async def _settle_muted(tx: Transaction, user_id: UUID, room_id: UUID) -> None:
+    """What the room tells of is shown no more, or again: all but mentions, which muting does not concern."""
+    rows = await tx.notifications.of_rooms([(user_id, room_id)])
+    settle(tx, {user_id: {room_id, *(row.id for row in rows if row.kind != "mention")}})
 
 
 def _changes(mine: Row, patch: MembershipPatch) -> dict[str, Any]:

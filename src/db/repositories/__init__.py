@@ -19,11 +19,13 @@ from .friendships import Friendships
 from .identities import Identities
 from .members import Members
 from .messages import Messages
+from .notification_preferences import NotificationPreferences
 from .notifications import Notifications
 from .outbox import Outbox
 from .people import People
 from .presence import Presence
 from .reactions import Reactions
+from .room_notifications import RoomNotifications
 from .rooms import Rooms
 from .search import Search
 from .sessions import Sessions
@@ -87,6 +89,10 @@ class Repositories:
         return Messages(self._connection)
 
     @cached_property
+    def notification_preferences(self) -> NotificationPreferences:
+        return NotificationPreferences(self._connection)
+
+    @cached_property
     def notifications(self) -> Notifications:
         return Notifications(self._connection)
 
@@ -105,6 +111,10 @@ class Repositories:
     @cached_property
     def reactions(self) -> Reactions:
         return Reactions(self._connection)
+
+    @cached_property
+    def room_notifications(self) -> RoomNotifications:
+        return RoomNotifications(self._connection)
 
     @cached_property
     def rooms(self) -> Rooms:
