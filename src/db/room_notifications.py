@@ -24,7 +24,11 @@ OPEN = and_(
 _OF_MINE = or_(Block.blocker_id == Member.user_id, Block.blocked_id == Member.user_id)
 _HAS_BLOCKS = select(Block.blocker_id).where(_OF_MINE).correlate_except(Block).exists()
 _NOT_MUTED = or_(Member.muted_until.is_(None), Member.muted_until <= AT)
-_AUDIBLE = and_(_L.room_id == Member.room_id, _L.kind != "system", ~barred(_L.sender_id, Member.user_id))
+# Here two: to PostgreSQL each is one set for a member, and looked up for each line.
+_TO_ME = and_(Block.blocker_id == _L.sender_id, Block.blocked_id == Member.user_id)
+_BY_ME = and_(Block.blocked_id == _L.sender_id, Block.blocker_id == Member.user_id)
+_BARRED = or_(*(select(Block.blocker_id).where(each).correlate_except(Block).exists() for each in (_TO_ME, _BY_ME)))
+_AUDIBLE = and_(_L.room_id == Member.room_id, _L.kind != "system", ~_BARRED)
 _ABOVE = and_(_L.seq > Member.read_seq, _L.seq >= Member.first_seq, _L.ordinal > Member.read_ordinal)
 _COUNT = case(
     (_HAS_BLOCKS, select(func.count()).select_from(_L).where(_AUDIBLE, _ABOVE).scalar_subquery()),

@@ -15,10 +15,13 @@ AT = bindparam("at", type_=UtcDateTime())
 
 
 def barred(one: Any, other: Any) -> ColumnElement[bool]:
-    """Is there a block between the two, either way?"""
-    by_one = select(Block.blocker_id).where(Block.blocker_id == one, Block.blocked_id == other)
-    by_other = select(Block.blocker_id).where(Block.blocker_id == other, Block.blocked_id == one)
-    return or_(*(each.correlate_except(Block).exists() for each in (by_one, by_other)))  # both from far outside
+    """Is there a block between the two, either way?
+
+    One question, not two: each alone PostgreSQL would answer from all blocks that there are.
+    """
+    by_one = and_(Block.blocker_id == one, Block.blocked_id == other)
+    by_other = and_(Block.blocker_id == other, Block.blocked_id == one)
+    return select(Block.blocker_id).where(or_(by_one, by_other)).correlate_except(Block).exists()
 
 
 def first_file(line: Any) -> ColumnElement[str | None]:

@@ -34,7 +34,7 @@ from .listeners import Changes, Listeners
 
 _SLACK = timedelta(seconds=10)  # from a line's moment to its COMMIT
 
-Told = tuple[UUID, int]
+Told = tuple[UUID | None, int]
 """The newest line of a room that was told of, and how many are unread."""
 
 
@@ -148,8 +148,9 @@ class LiveNotifications:
         """Keep what was told of rooms that have not changed since it was read."""
         for user_id, changed in changes.items():
             memory = memories[user_id]
-            if seen.outcomes[user_id].everything is not None:
-                memory.told.clear()
+            everything = seen.outcomes[user_id].everything
+            if everything is not None:
+                memory.told = {note.id: (note.message_id, note.count) for note in everything if note.kind == "message"}
             if self.listeners.waits(user_id, user_id):
                 continue
             for id, how in changed.items():
