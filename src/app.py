@@ -184,6 +184,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
             parts.unread.run(),
             parts.heads.run(),
             parts.outbox.run(),
+            parts.ladder.run(),
             housekeeping.run(),
             parts.files.sweeps.run(),
         )

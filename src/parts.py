@@ -25,6 +25,7 @@ from .services.grants import Grants
 from .services.groups import Groups
 from .services.heads import Heads
 from .services.identities import Identities
+from .services.ladder import Ladder
 from .services.leaving import LEAVE_GROUPS, Leaving
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
@@ -95,6 +96,7 @@ class Parts:
     heads: Heads
     typing: TypingState
     sync: Sync
+    ladder: Ladder
 
 
 def build(settings: Settings) -> Parts:
@@ -109,7 +111,8 @@ def build(settings: Settings) -> Parts:
     mailer = mailer_for(settings.smtp_url, settings.data_dir / "mail")
     mails = Mails(database, mailer, settings.public_url, settings.mail_from)
     leaving = Leaving(database)
-    notices = Notices(Rungs(settings.notifications.push_after, settings.notifications.email_after))
+    rungs = Rungs(settings.notifications.push_after, settings.notifications.email_after)
+    notices = Notices(rungs)
     providers, outbound, grants = providers_from(settings), Outbound(), Grants(settings.signing_key)
     oauth = OAuthClient(providers, settings.public_url, outbound)
     host_tokens = HostTokens(settings.exchange, outbound) if settings.exchange else None
@@ -170,6 +173,7 @@ def build(settings: Settings) -> Parts:
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),
         sync=Sync(database),
+        ladder=Ladder(database, rungs),
     )
 
 

@@ -79,9 +79,7 @@ def test_where_the_clock_shows_their_end_twice_they_end_the_second_time() -> Non
 TIMES = st.times().map(lambda time: time.isoformat("minutes"))
 
 
-@given(
-    st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)), TIMES, TIMES, st.sampled_from(ZONES)
-)
+@given(st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)), TIMES, TIMES, st.sampled_from(ZONES))
 @example(datetime(2026, 10, 25, 0, 20), "02:30", "02:10", "Europe/Berlin")
 @example(datetime(2026, 10, 25, 0, 50), "02:50", "02:20", "Europe/Berlin")
 def test_after_them_it_is_not_quiet(naive: datetime, begin: str, end: str, zone: str) -> None:

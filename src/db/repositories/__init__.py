@@ -17,6 +17,7 @@ from .file_keys import FileKeys
 from .files import Files
 from .friendships import Friendships
 from .identities import Identities
+from .ladder import Ladder
 from .members import Members
 from .messages import Messages
 from .notifications import Notifications
@@ -77,6 +78,10 @@ class Repositories:
     @cached_property
     def identities(self) -> Identities:
         return Identities(self._connection)
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        return Ladder(self._connection)
 
     @cached_property
     def members(self) -> Members:
