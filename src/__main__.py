@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
@@ -93,6 +94,17 @@ def check(
     with _in_sentences():
         sound = report(settings, repair)
     raise typer.Exit(0 if sound else 1)
+
+
+@cli.command()
+def why(message: Annotated[UUID, typer.Argument(help="Its id.")], person: Annotated[str, typer.Argument()]) -> None:
+    """Why somebody, by id or e-mail address, was told of a message or not. Ends with 1 if there is none such."""
+    from .why_report import explain
+
+    settings = _settings()
+    with _in_sentences():
+        found = explain(settings, message, person)
+    raise typer.Exit(0 if found else 1)
 
 
 @cli.command()

@@ -16,6 +16,7 @@ from .controllers.auth import AuthController
 from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
 from .controllers.chat_namespace import ChatNamespace
 from .controllers.cursors import CursorsController
+from .controllers.deliveries import DeliveriesController
 from .controllers.docs import mount_docs
 from .controllers.files import FilesController
 from .controllers.friends import BlocksController, FriendsController
@@ -56,6 +57,7 @@ CONTROLLERS = (
     ResumableController,
     SearchController,
     CursorsController,
+    DeliveriesController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -104,6 +106,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         ),
         SearchController(parts.search),
         CursorsController(parts.cursors),
+        DeliveriesController(parts.deliveries),
     )
     mount(
         app,

@@ -17,6 +17,7 @@ from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.cursors import Cursors
 from .services.deletion import Deletion
+from .services.deliveries import Deliveries
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
@@ -97,6 +98,7 @@ class Parts:
     typing: TypingState
     sync: Sync
     ladder: Ladder
+    deliveries: Deliveries
 
 
 def build(settings: Settings) -> Parts:
@@ -174,6 +176,7 @@ def build(settings: Settings) -> Parts:
         typing=TypingState(database, bus.publish),
         sync=Sync(database),
         ladder=Ladder(database, rungs),
+        deliveries=Deliveries(database, rungs.push),
     )
 
 

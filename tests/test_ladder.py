@@ -1,4 +1,4 @@
-"""The ladder: who has not read a line some seconds later is told by push, and some minutes later by mail; others not."""
+"""The ladder: who has not read a line is told by push some seconds later, and by mail some minutes later (contract §7)."""
 
 from datetime import timedelta
 from uuid import UUID

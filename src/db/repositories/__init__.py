@@ -25,6 +25,7 @@ from .outbox import Outbox
 from .people import People
 from .presence import Presence
 from .reactions import Reactions
+from .recipients import Recipients
 from .rooms import Rooms
 from .search import Search
 from .sessions import Sessions
@@ -110,6 +111,10 @@ class Repositories:
     @cached_property
     def reactions(self) -> Reactions:
         return Reactions(self._connection)
+
+    @cached_property
+    def recipients(self) -> Recipients:
+        return Recipients(self._connection)
 
     @cached_property
     def rooms(self) -> Rooms:
