@@ -1,20 +1,26 @@
-"""The ladder: who has not read a line is told by push some seconds later, and by mail some minutes later (contract §7)."""
+"""The ladder: who has not read a line is told by push after some seconds, and by mail after some minutes."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event, func, insert, select
 
 from src.clock import now
-from src.db.models import User
+from src.db.ids import new_id
+from src.db.models import Delivery, Member, User
+from src.db.repositories.ladder import Place
 from src.db.spans import Span
 from src.services.blocks import Blocks
+from src.services.ladder import Ladder
 from src.services.notices import digest_key, push_key
+from src.services.rungs import RoomLines
 
-from .ladder import EMAIL_AFTER, PUSH_AFTER, Street, later
+from .ladder import EMAIL_AFTER, PUSH_AFTER, RUNGS, Street, later
 from .people import House
 
-QUIET, MINUTE = "quiet_hours", timedelta(minutes=1)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -314,3 +320,100 @@ class TestAgain:
             (line.seq, line.seq, "sent", None),
             (line.seq + 1, newer.seq, "pending", None),
         ]
+
+    async def test_who_dies_between_two_portions_is_followed_by_another(
+        self, street: Street, people: list[UUID], room: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("src.services.ladder.MEMBERS_AT_ONCE", 1)
+        monkeypatch.setattr("src.services.ladder.REST_SECONDS", 60)
+        line = await street.say(people[0], room)
+        with later():
+            dying = asyncio.create_task(street.ladder.work())
+            async with asyncio.timeout(5):
+                while not await street.work("push"):
+                    await asyncio.sleep(0.01)
+            dying.cancel()
+            await asyncio.wait([dying])
+            assert len(await street.work("push")) == 1
+        monkeypatch.undo()
+        other = Ladder(street.database, RUNGS)
+        with later():
+            assert not await other.work()
+        with later(timedelta(minutes=2)):
+            assert await other.work()
+        assert (await street.work("push")).keys() == {push_key(person, room) for person in people[1:]}
+        for person in people[1:]:
+            assert await street.spans(room, person, "push") == [(line.seq, line.seq, "pending", None)]
+
+    async def test_two_workers_at_once_tell_each_once(self, street: Street, people: list[UUID]) -> None:
+        rooms = [await street.group(*people) for _ in range(12)]
+        sent = {room: await street.say(people[0], room) for room in rooms}
+        workers = [street.ladder, Ladder(street.database, RUNGS)]
+
+        async def climb(worker: Ladder) -> None:
+            while await worker.work():
+                pass
+
+        with later(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr("src.services.ladder.ROOMS_AT_ONCE", 2)
+            await asyncio.gather(*(climb(worker) for worker in workers))
+        keys = {push_key(person, room) for person in people[1:] for room in rooms}
+        assert (await street.work("push")).keys() == keys
+        for room, line in sent.items():
+            assert await street.spans(room, people[1], "push") == [(line.seq, line.seq, "pending", None)]
+            assert (await street.room(room)).told_seq == line.seq
+
+    async def test_what_is_wrong_with_one_room_does_not_hold_up_the_others(
+        self, street: Street, people: list[UUID], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rooms = [await street.group(*people) for _ in range(3)]
+        for room in rooms:
+            await street.say(people[0], room)
+        some = street.ladder._tell_some
+
+        async def fails(found: dict[UUID, RoomLines], after: Place | None) -> Place | None:
+            if rooms[1] in found:
+                raise ZeroDivisionError
+            return await some(found, after)
+
+        monkeypatch.setattr(street.ladder, "_tell_some", fails)
+        with later():
+            await street.climb()
+        assert [(await street.room(room)).told_seq > 0 for room in rooms] == [True, False, True]
+
+
+class TestLargeRooms:
+    async def test_a_thousand_members_are_told_in_few_statements(
+        self, street: Street, people: list[UUID], room: UUID
+    ) -> None:
+        await crowd(street, room, 1000)
+        line = await street.say(people[0], room)
+        with later():
+            await street.climb()
+        assert len(await street.work("digest")) == 2  # the crowd has no addresses
+        assert (await street.room(room)).told_seq == line.seq
+        asked: list[str] = []
+        engine = street.database._writer.sync_engine
+        event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        newer = await street.say(people[0], room)
+        with later(timedelta(minutes=2)):
+            await street.climb()
+        assert len(asked) < 6 * 20, len(asked)
+        async with street.database.snapshot() as reads:
+            of_room = (
+                select(Delivery.last_seq, func.count()).where(Delivery.room_id == room).group_by(Delivery.last_seq)
+            )
+            counts = (await reads._connection.execute(of_room)).all()
+        assert [tuple(row) for row in counts] == [(newer.seq, 2 * 1002)]
+
+
+async def crowd(street: Street, room: UUID, count: int) -> None:
+    """So many more members."""
+    at, ids = now(), [new_id() for _ in range(count)]
+    plain = {"nickname": "x", "nickname_key": "x", "nickname_initials": "x", "intro": "", "language": "ko"}
+    member = {"role": "member", "first_seq": 1, "read_seq": 0, "read_ordinal": 0, "joined_at": at, "listed_at": at}
+    async with street.database.transaction() as tx:
+        rows = [{**plain, "id": each, "theme": "system", "created_at": at} for each in ids]
+        await tx._connection.execute(insert(User), rows)
+        joined = [{**member, "room_id": room, "user_id": each} for each in ids]
+        await tx._connection.execute(insert(Member), joined)

@@ -15,6 +15,7 @@ import structlog
 from ..clock import now
 from ..db.database import Database
 from ..db.repositories.ladder import Place
+from ..errors import Unavailable
 from .notices import Rungs
 from .portions import decided, rooms_of
 from .rungs import RoomLines
@@ -66,11 +67,11 @@ class Ladder:
         """Together; if that fails, one by one: what is wrong with one room must not hold up the others."""
         try:
             await self._tell_in(room_ids)
+        except Unavailable:
+            raise
         except Exception as error:
-            if len(room_ids) == 1:
-                raise
-            log.warning("Rooms could not be told of together.", rooms=len(room_ids), error=type(error).__name__)
-            for room_id in room_ids:
+            log.warning("Rooms could not be told of; they come again.", rooms=len(room_ids), error=type(error).__name__)
+            for room_id in room_ids if len(room_ids) > 1 else ():
                 await self._tell([room_id])
 
     async def _tell_in(self, room_ids: Sequence[UUID]) -> None:
