@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 BLOCKED = "blocked"
-_EXTENDED = ("pending", "skipped")
+EXTENDED = ("pending", "skipped")
 """Of these a room has one for each line and member: those alike are one row. What was sent has its own time."""
 
 
@@ -76,4 +76,4 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
 
 def _are_alike(one: Span, other: Span) -> bool:
     same = (one.status, one.reason) == (other.status, other.reason)
-    return same and (one.at == other.at or one.status in _EXTENDED)
+    return same and (one.at == other.at or one.status in EXTENDED)

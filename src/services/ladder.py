@@ -28,8 +28,11 @@ HELD_SECONDS = 0.05
 LEASE = timedelta(seconds=60)
 ROOMS_AT_ONCE = 50
 LINES_AT_ONCE = 1000
-MEMBERS_AT_ONCE = 200
+MEMBERS_AT_ONCE = 100
+"""Others wait while so many are decided about: some milliseconds."""
 REST_SECONDS = 0.01
+ROOM_RESTS = timedelta(seconds=1)
+"""In a room in which somebody always writes, those who do not read are looked at so often and no oftener."""
 
 
 class Ladder:
@@ -102,8 +105,8 @@ class Ladder:
         """Write up to where rooms were told. Nobody's lock is waited for while another room's is held."""
         async with self._database.patient_transaction() as tx:
             free = await tx.ladder.lock([*told], skip_locked=True)
-            await tx.ladder.finish({room_id: told[room_id] for room_id in free}, self._rungs.push)
+            await tx.ladder.finish({room_id: told[room_id] for room_id in free}, self._rungs.push, now() + ROOM_RESTS)
         for room_id in told.keys() - set(free):
             async with self._database.patient_transaction() as tx:
                 held = await tx.ladder.lock([room_id], skip_locked=False)
-                await tx.ladder.finish({each: told[each] for each in held}, self._rungs.push)
+                await tx.ladder.finish({each: told[each] for each in held}, self._rungs.push, now() + ROOM_RESTS)

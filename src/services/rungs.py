@@ -9,11 +9,14 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from ..db.rows import Row
-from ..schemas.notifications import Channel, DeliveryReason, DeliveryStatus, channels_of
+from ..schemas.notifications import KINDS, Channel, DeliveryReason, DeliveryStatus, channels_of, default_channels
 from .quiet_hours import end_of_quiet
 
 Sort = Literal["plain", "mention", "blocked"]
 """What a line is to a member: said to all, naming them, or by somebody across a block with them."""
+
+
+_DEFAULT = {kind: default_channels(kind) for kind in KINDS}
 
 
 class ToTell(NamedTuple):
@@ -142,4 +145,4 @@ class Reader:
 
     def _chosen(self, channel: Channel, kind: Literal["message", "mention"]) -> bool:
         chosen: dict[str, Any] = self.preferences.kinds if self.preferences else {}
-        return bool(getattr(channels_of(chosen, kind), channel))
+        return bool(getattr(channels_of(chosen, kind) if kind in chosen else _DEFAULT[kind], channel))

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from ..models import Delivery, Member
 from ..snapshots import any_of
-from ..spans import Span, painted
+from ..spans import EXTENDED, Span, painted
 
 _KEY: tuple[Any, ...] = (Delivery.room_id, Delivery.user_id, Delivery.channel, Delivery.first_seq)
 _COLUMNS: tuple[Any, ...] = tuple(Delivery.__table__.columns)
@@ -26,11 +27,30 @@ _RECENT = (
     .order_by(*_KEY)
     .with_for_update(of=Delivery)
 )
+_SO_MANY = 8
+"""People alike for whom a row each is extended by one statement, unread."""
+_LATER = aliased(Delivery)
+_LAST = ~(
+    select(_LATER.last_seq)
+    .where(*(getattr(_LATER, name) == getattr(Delivery, name) for name in ("room_id", "user_id", "channel")))
+    .where(_LATER.last_seq + 0 > Delivery.last_seq)
+    .exists()
+)
+_ALIKE = (
+    Delivery.room_id == bindparam("in_room", type_=Delivery.room_id.type),
+    Delivery.channel == bindparam("on"),
+    Delivery.last_seq + 0 == bindparam("so_far"),  # not by its index, in which everybody of the room is
+)
+_EXTEND_ALL = (
+    update(Delivery)
+    .where(*_ALIKE, any_of(Delivery.user_id, "user_ids"), Delivery.status == bindparam("was"), _LAST)
+    .where(func.coalesce(Delivery.reason, "") == bindparam("because"))
+    .values(last_seq=bindparam("up_to"), at=bindparam("decided_at", type_=Delivery.at.type))
+    .returning(Delivery.user_id)
+)
 _EXTEND = (
     update(Delivery)
-    .where(Delivery.room_id == bindparam("in_room", type_=Delivery.room_id.type))
-    .where(Delivery.channel == bindparam("on"), Delivery.last_seq == bindparam("so_far"))
-    .where(any_of(Delivery.user_id, "user_ids"))
+    .where(*_ALIKE, any_of(Delivery.user_id, "user_ids"))
     .values(last_seq=bindparam("up_to"), at=bindparam("decided_at", type_=Delivery.at.type))
 )
 _OF_LINE = select(*_COLUMNS).where(
@@ -51,6 +71,7 @@ class Deliveries:
         It takes the place of what was decided before; but that something was sent stays, unless it is sent again, and
         a line of somebody across a block is told no more. Few statements, however many people.
         """
+        decided = await self._without_extended(decided)
         if not decided:
             return
         recent = await self._recent(decided)
@@ -87,6 +108,24 @@ class Deliveries:
     async def sweep(self, before: datetime, limit: int) -> bool:
         """Forget some rows that are older. False if there was none."""
         return await self._delete(select(*_KEY).where(Delivery.at < before).limit(limit))
+
+    async def _without_extended(self, decided: Collection[Span]) -> Collection[Span]:
+        """What is left after extending, for many people at once, what was decided alike of the lines just before."""
+        alike: defaultdict[Span, list[Span]] = defaultdict(list)
+        for span in decided:
+            alike[span._replace(user_id=span.room_id)].append(span)
+        left: list[Span] = []
+        for common, spans in alike.items():
+            done: frozenset[UUID] = frozenset()
+            if len(spans) >= _SO_MANY and common.status in EXTENDED:
+                of = {
+                    "in_room": common.room_id, "on": common.channel, "so_far": common.first_seq - 1,
+                    "up_to": common.last_seq, "was": common.status, "because": common.reason or "",
+                    "decided_at": common.at, "user_ids": [span.user_id for span in spans],
+                }  # fmt: skip
+                done = frozenset((await self._connection.scalars(_EXTEND_ALL, of)).all())
+            left += [span for span in spans if span.user_id not in done]
+        return left
 
     async def _recent(self, decided: Collection[Span]) -> dict[tuple[UUID, UUID, str], list[Span]]:
         """The spans of these people in these rooms above what they have read, ascending, locked."""

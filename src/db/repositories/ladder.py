@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import Uuid, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..models import (
@@ -19,10 +19,11 @@ from ..models import (
     UtcDateTime,
 )
 from ..rows import Row
-from ..snapshots import any_of
+from ..snapshots import DIRECT, any_of
 
 Place = tuple[UUID, UUID]
 """A room and a member of it: where in the list of all of them a portion ends."""
+_START: Place = (UUID(int=0), UUID(int=0))
 
 _MOMENT = bindparam("moment", type_=UtcDateTime())
 _ROOMS = any_of(Room.id, "room_ids")
@@ -48,7 +49,10 @@ _LINES = (
     .where(_ROOMS, Message.seq > Room.told_seq, Message.seq <= Room.told_seq + bindparam("limit"))
     .where(Message.created_at <= _MOMENT)
     .order_by(Room.id, Message.seq)
+    .execution_options(**DIRECT)
 )
+# Not simply the column: for this SQLite would read all members of all rooms that there are.
+_AFTER_ROOM, _AFTER_USER = bindparam("after_room", type_=Uuid()), bindparam("after_user", type_=Uuid())
 _MEMBERS = (
     select(Member.room_id, Member.user_id, Member.first_seq, Member.read_seq, Member.muted_until)
     .add_columns(User.email, User.email_verified_at, User.email_bounced_at)
@@ -56,8 +60,10 @@ _MEMBERS = (
     .join(Room, Room.id == Member.room_id)
     .where(any_of(Member.room_id, "room_ids"), Member.listed_at.is_not(None), User.deleted_at.is_(None))
     .where(Member.read_seq < Room.last_seq)
+    .where(or_(func.coalesce(Member.room_id, Member.user_id) != _AFTER_ROOM, Member.user_id > _AFTER_USER))
     .order_by(Member.room_id, Member.user_id)
     .limit(bindparam("limit"))
+    .execution_options(**DIRECT)
 )
 _SUBSCRIBED = (
     select(PushSubscription.user_id)
@@ -112,8 +118,10 @@ class Ladder:
 
     async def members(self, room_ids: Collection[UUID], after: Place | None, limit: int) -> Sequence[Row]:
         """Some who have these rooms in their list and have not read all, by room and person, with where mail goes."""
-        some = _MEMBERS.where(tuple_(Member.room_id, Member.user_id) > after) if after else _MEMBERS
-        return (await self._connection.execute(some, {"room_ids": room_ids, "limit": limit})).all()
+        room_id, user_id = after or _START
+        to_come = [each for each in room_ids if each >= room_id]
+        of = {"room_ids": to_come, "after_room": room_id, "after_user": user_id, "limit": limit}
+        return (await self._connection.execute(_MEMBERS, of)).all()
 
     async def preferences_of(self, user_ids: Collection[UUID]) -> Mapping[UUID, Row]:
         """What these people have chosen, who have chosen anything."""
@@ -135,10 +143,10 @@ class Ladder:
         locked = _LOCK.with_for_update(skip_locked=skip_locked, key_share=True)
         return (await self._connection.scalars(locked, {"room_ids": room_ids})).all()
 
-    async def finish(self, told: Mapping[UUID, int], after: timedelta) -> None:
-        """These rooms, locked by an earlier statement, were told up to these lines; look again `after` the next line.
+    async def finish(self, told: Mapping[UUID, int], after: timedelta, not_before: datetime) -> None:
+        """These rooms, locked by an earlier statement, were told up to these lines.
 
-        Where there is none, whoever sends one says when.
+        Look again `after` the next line, and `not_before` then; where there is none, whoever sends one says when.
         """
         if not told:
             return
@@ -146,5 +154,5 @@ class Ladder:
         await self._connection.execute(_TOLD, rooms)
         newer = (await self._connection.execute(_NEWER, {"room_ids": [*told]})).all()
         await self._connection.execute(
-            _NEXT, [{"the_room": row.id, "then": row.at + after if row.at else None} for row in newer]
+            _NEXT, [{"the_room": row.id, "then": max(row.at + after, not_before) if row.at else None} for row in newer]
         )
