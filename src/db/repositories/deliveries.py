@@ -30,11 +30,11 @@ _RECENT = (
 _SO_MANY = 8
 """People alike for whom a row each is extended by one statement, unread."""
 _LATER = aliased(Delivery)
-_LAST = ~(
-    select(_LATER.last_seq)
+_LAST = Delivery.last_seq == (  # no NOT EXISTS: PostgreSQL would compare all of the room with all
+    select(func.max(_LATER.last_seq + 0))
     .where(*(getattr(_LATER, name) == getattr(Delivery, name) for name in ("room_id", "user_id", "channel")))
-    .where(_LATER.last_seq + 0 > Delivery.last_seq)
-    .exists()
+    .correlate(Delivery)
+    .scalar_subquery()
 )
 _ALIKE = (
     Delivery.room_id == bindparam("in_room", type_=Delivery.room_id.type),
