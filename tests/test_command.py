@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -190,3 +191,21 @@ async def test_nobody_else_reads_what_it_writes(operator: Operator, tmp_path: Pa
 async def test_the_contracts_are_printed(operator: Operator, command: str, member: str) -> None:
     ended = await operator.run(command)
     assert json.loads(ended.output)[member]
+
+
+async def test_why_says_what_there_is_to_say_and_when_there_is_nothing(operator: Operator) -> None:
+    async with operator.serving("--migrate"), aiohttp.ClientSession() as http:
+        people = []
+        for name in ("anna", "boris"):
+            body = {"email": f"{name}@example.com", "password": "a cold morning", "nickname": name, "session": "token"}
+            people.append(await (await http.post(f"{operator.url}/api/v1/auth/register", json=body)).json())
+        headers = {"Authorization": f"Bearer {people[0]['access_token']}"}
+        body = {"kind": "direct", "user_id": people[1]["user"]["id"]}
+        room = await (await http.post(f"{operator.url}/api/v1/rooms", json=body, headers=headers)).json()
+        path, body = f"/api/v1/rooms/{room['id']}/messages", {"client_id": str(uuid4()), "text": "hello"}
+        sent = await (await http.post(operator.url + path, json=body, headers=headers)).json()
+        told = await operator.run("why", sent["message"]["id"], "Boris@Example.com")
+        nobody = await operator.run("why", sent["message"]["id"], "nobody@example.com")
+    assert told.status == 0, told.errors
+    assert "boris has not read it." in told.output and "Push: still to come." in told.output
+    assert (nobody.status, "no such" in nobody.output) == (1, True)
