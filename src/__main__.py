@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
@@ -106,6 +107,17 @@ def vapid_keys() -> None:
     key = VapidKey.generate()
     typer.echo(f"# The public key that belongs to it, which browsers are given: {key.public_key}")
     typer.echo(f"CHATTY_NOTIFICATIONS__VAPID_PRIVATE_KEY={key.private_text}")
+
+
+@cli.command()
+def why(message: Annotated[UUID, typer.Argument(help="Its id.")], person: Annotated[str, typer.Argument()]) -> None:
+    """Why somebody, by id or e-mail address, was told of a message or not. Ends with 1 if there is none such."""
+    from .why_report import explain
+
+    settings = _settings()
+    with _in_sentences():
+        found = explain(settings, message, person)
+    raise typer.Exit(0 if found else 1)
 
 
 @cli.command()

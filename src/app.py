@@ -16,6 +16,7 @@ from .controllers.auth import AuthController
 from .controllers.broadcast import GREETINGS, OUTGOING, Broadcast
 from .controllers.chat_namespace import ChatNamespace
 from .controllers.cursors import CursorsController
+from .controllers.deliveries import DeliveriesController
 from .controllers.docs import mount_docs
 from .controllers.files import FilesController
 from .controllers.friends import BlocksController, FriendsController
@@ -58,6 +59,7 @@ CONTROLLERS = (
     SearchController,
     CursorsController,
     NotificationsController,
+    DeliveriesController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -107,6 +109,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         SearchController(parts.search),
         CursorsController(parts.cursors),
         NotificationsController(parts.notifications, parts.preferences),
+        DeliveriesController(parts.deliveries),
     )
     mount(
         app,
@@ -190,6 +193,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
             parts.live_notifications.listeners.run(),
             parts.heads.run(),
             parts.outbox.run(),
+            parts.ladder.run(),
             housekeeping.run(),
             parts.files.sweeps.run(),
         )

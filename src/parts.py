@@ -17,6 +17,7 @@ from .services.accounts import Accounts
 from .services.blocks import Blocks
 from .services.cursors import Cursors
 from .services.deletion import Deletion
+from .services.deliveries import Deliveries
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
@@ -25,6 +26,7 @@ from .services.grants import Grants
 from .services.groups import Groups
 from .services.heads import Heads
 from .services.identities import Identities
+from .services.ladder import Ladder
 from .services.leaving import LEAVE_GROUPS, Leaving
 from .services.live_notifications import LiveNotifications
 from .services.mailer import Mailer, mailer_for
@@ -102,6 +104,8 @@ class Parts:
     heads: Heads
     typing: TypingState
     sync: Sync
+    ladder: Ladder
+    deliveries: Deliveries
 
 
 def build(settings: Settings) -> Parts:
@@ -116,7 +120,8 @@ def build(settings: Settings) -> Parts:
     mailer = mailer_for(settings.smtp_url, settings.data_dir / "mail")
     mails = Mails(database, mailer, settings.public_url, settings.mail_from)
     leaving = Leaving(database)
-    notices = Notices(Rungs(settings.notifications.push_after, settings.notifications.email_after))
+    rungs = Rungs(settings.notifications.push_after, settings.notifications.email_after)
+    notices = Notices(rungs)
     providers, outbound, grants = providers_from(settings), Outbound(), Grants(settings.signing_key)
     oauth = OAuthClient(providers, settings.public_url, outbound)
     host_tokens = HostTokens(settings.exchange, outbound) if settings.exchange else None
@@ -181,6 +186,8 @@ def build(settings: Settings) -> Parts:
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),
         sync=Sync(database),
+        ladder=Ladder(database, rungs),
+        deliveries=Deliveries(database, rungs.push),
     )
 
 

@@ -138,6 +138,7 @@ SIGNED_IN = {
     ("DELETE", "/messages/{message_id}/reactions/{emoji}"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/messages/{message_id}/reactions"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("GET", "/messages/{message_id}/receipts"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("GET", "/messages/{message_id}/delivery"): Expected(owner=200, friend=403, blocked=404, stranger=404),
     ("GET", "/rooms/{room_id}/files"): Expected(owner=200, friend=200, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/files"): Expected(owner=400, friend=400, blocked=404, stranger=404),
     ("POST", "/rooms/{room_id}/uploads"): Expected(

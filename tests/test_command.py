@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -208,3 +209,21 @@ async def test_keys_for_web_push_are_printed_as_lines_of_an_env_file(operator: O
 async def test_whoever_changes_the_key_is_told_what_it_costs(operator: Operator) -> None:
     ended = await operator.run("vapid-keys", "--help")
     assert "invalidates every subscription" in " ".join(ended.output.split())
+
+
+async def test_why_says_what_there_is_to_say_and_when_there_is_nothing(operator: Operator) -> None:
+    async with operator.serving("--migrate"), aiohttp.ClientSession() as http:
+        people = []
+        for name in ("anna", "boris"):
+            body = {"email": f"{name}@example.com", "password": "a cold morning", "nickname": name, "session": "token"}
+            people.append(await (await http.post(f"{operator.url}/api/v1/auth/register", json=body)).json())
+        headers = {"Authorization": f"Bearer {people[0]['access_token']}"}
+        body = {"kind": "direct", "user_id": people[1]["user"]["id"]}
+        room = await (await http.post(f"{operator.url}/api/v1/rooms", json=body, headers=headers)).json()
+        path, body = f"/api/v1/rooms/{room['id']}/messages", {"client_id": str(uuid4()), "text": "hello"}
+        sent = await (await http.post(operator.url + path, json=body, headers=headers)).json()
+        told = await operator.run("why", sent["message"]["id"], "Boris@Example.com")
+        nobody = await operator.run("why", sent["message"]["id"], "nobody@example.com")
+    assert told.status == 0, told.errors
+    assert "boris has not read it." in told.output and "Push: still to come." in told.output
+    assert (nobody.status, "no such" in nobody.output) == (1, True)

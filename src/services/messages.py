@@ -4,6 +4,7 @@ from uuid import UUID
 
 from ..db.database import Database
 from ..db.message_views import message_views
+from ..db.read_times import read_at
 from ..db.rows import Row
 from ..db.views import user_view
 from ..errors import NotFound
@@ -44,10 +45,7 @@ class Messages:
 
 
 def _receipt(reader: Row, line: Row) -> Receipt:
-    """When a reader had read: at their mark or by their own next line, whichever came first."""
-    shown = [at for at in (reader.marked_at, reader.wrote_at) if at]
-    read_at = min(shown) if shown else max(reader.known_at, line.created_at)
-    return Receipt(user=user_view(reader), read_at=read_at)
+    return Receipt(user=user_view(reader), read_at=read_at(reader, line))
 
 
 def _position(query: HistoryQuery, room: Row) -> int:

@@ -17,6 +17,7 @@ from .file_keys import FileKeys
 from .files import Files
 from .friendships import Friendships
 from .identities import Identities
+from .ladder import Ladder
 from .members import Members
 from .messages import Messages
 from .notification_preferences import NotificationPreferences
@@ -25,6 +26,7 @@ from .outbox import Outbox
 from .people import People
 from .presence import Presence
 from .reactions import Reactions
+from .recipients import Recipients
 from .room_notifications import RoomNotifications
 from .rooms import Rooms
 from .search import Search
@@ -81,6 +83,10 @@ class Repositories:
         return Identities(self._connection)
 
     @cached_property
+    def ladder(self) -> Ladder:
+        return Ladder(self._connection)
+
+    @cached_property
     def members(self) -> Members:
         return Members(self._connection)
 
@@ -111,6 +117,10 @@ class Repositories:
     @cached_property
     def reactions(self) -> Reactions:
         return Reactions(self._connection)
+
+    @cached_property
+    def recipients(self) -> Recipients:
+        return Recipients(self._connection)
 
     @cached_property
     def room_notifications(self) -> RoomNotifications:

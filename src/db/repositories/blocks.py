@@ -1,6 +1,6 @@
 """Who has blocked whom. Change them under `people.lock_pair`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..cursors import Key
 from ..models import Block, User
 from ..rows import Row
+from ..snapshots import any_of
 from ..upsert import insert_if_absent
 
 _ONE, _OTHER = bindparam("one_id", type_=Block.blocker_id.type), bindparam("other_id", type_=Block.blocker_id.type)
@@ -24,6 +25,10 @@ _HAS = select(Block.blocked_id).where(
     Block.blocker_id == bindparam("blocker_id"), Block.blocked_id == bindparam("blocked_id")
 )
 
+_AMONG = select(Block.blocker_id, Block.blocked_id).where(
+    any_of(Block.blocker_id, "user_ids"), any_of(Block.blocked_id, "user_ids")
+)
+
 
 class Blocks:
     def __init__(self, connection: AsyncConnection) -> None:
@@ -33,6 +38,11 @@ class Blocks:
         """Has either of them blocked the other?"""
         ids = {"one_id": one_id, "other_id": other_id}
         return (await self._connection.execute(_BETWEEN, ids)).first() is not None
+
+    async def among(self, user_ids: Collection[UUID]) -> frozenset[tuple[UUID, UUID]]:
+        """Which two of these people have a block between them: both ways round, whoever made it."""
+        rows = (await self._connection.execute(_AMONG, {"user_ids": user_ids})).all()
+        return frozenset(pair for one, other in rows for pair in ((one, other), (other, one)))
 
     async def has(self, blocker_id: UUID, blocked_id: UUID) -> bool:
         """Has the one blocked the other?"""

@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Member, Message, ReadMark, Room, User
+from ..models import Member, Message, Room, User
+from ..read_times import mark_of, writers_after
 from ..rows import Row
 from ..snapshots import DIRECT, any_of
 
@@ -24,7 +25,6 @@ _LAST_AND_PINNED = (
     .execution_options(**DIRECT)
 )
 _ROOM_OF = select(Message.room_id).where(Message.id == bindparam("message_id"))
-_LINES_SEARCHED = 1000  # for a reader's own next line; who wrote none so soon is timed by their marks
 
 
 class Messages:
@@ -90,26 +90,13 @@ class Messages:
         """Members but its sender who may read the line and have, with who they are, in any order.
 
         `marked_at`: when their cursor first passed it; `wrote_at`: when they first wrote after it; either may be null.
-        `known_at`: by when they had.
+        With `joined_at`, for `read_at`.
         """
-        mark = (
-            select(ReadMark.at)
-            .where(ReadMark.room_id == line.room_id, ReadMark.user_id == Member.user_id, ReadMark.seq >= line.seq)
-            .order_by(ReadMark.seq)
-            .limit(1)
-            .scalar_subquery()
-        )
-        next_lines = Message.seq.between(line.seq + 1, line.seq + _LINES_SEARCHED)
-        wrote = (
-            select(Message.sender_id, func.min(Message.created_at).label("at"))
-            .where(Message.room_id == line.room_id, next_lines)
-            .group_by(Message.sender_id)
-            .subquery()
-        )
+        wrote = writers_after(line)
         readers = (
             select(User.id, User.nickname, User.intro, User.avatar)
-            .add_columns(mark.label("marked_at"), wrote.c.at.label("wrote_at"))
-            .add_columns(Member.joined_at.label("known_at"))
+            .add_columns(mark_of(line).label("marked_at"), wrote.c.at.label("wrote_at"))
+            .add_columns(Member.joined_at)
             .join_from(Member, User, User.id == Member.user_id)
             .join(Room, Room.id == Member.room_id)
             .outerjoin(wrote, wrote.c.sender_id == Member.user_id)

@@ -76,9 +76,17 @@ class Outbox:
         self, kind: str, items: Sequence[tuple[str, Mapping[str, Any]]], moment: datetime, due_at: datetime
     ) -> None:
         """Work by its key, with its payload; nothing is added where some of the same key waits to be begun."""
-        common = {"kind": kind, "attempts": 0, "created_at": moment, "due_at": due_at}
-        in_order = sorted(items, key=lambda item: item[0])  # who adds the same ones waits, and nobody waits in a circle
-        rows = [{"id": new_id(), "key": key, "payload": payload, **common} for key, payload in in_order]
+        await self.add_all(kind, [(key, payload, due_at) for key, payload in items], moment)
+
+    async def add_all(
+        self, kind: str, items: Sequence[tuple[str, Mapping[str, Any], datetime]], moment: datetime
+    ) -> None:
+        """The same, each due at a time of its own. In the order of the keys: who adds some of them too waits for us."""
+        common = {"kind": kind, "attempts": 0, "created_at": moment}
+        rows = [
+            {"id": new_id(), "key": key, "payload": payload, "due_at": due_at, **common}
+            for key, payload, due_at in sorted(items, key=lambda item: item[0])
+        ]
         if rows:
             await self._add_if_absent(rows)
 
