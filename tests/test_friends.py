@@ -42,6 +42,8 @@ def applied(before: Standings, ear: Socket) -> Standings:
     """What a client knows that held `before` and heard what `ear` heard."""
     after = dict(before)
     for name, change in ear.events:
+        if name in ("notification_created", "notifications_read"):
+            continue
         assert name == "friend_changed"
         after[change["user"]["id"]] = (change["relationship"], change["user"])
     return {user_id: standing for user_id, standing in after.items() if standing[0] != "none"}

@@ -5,7 +5,7 @@ None joins a line to its id that a subquery has found: PostgreSQL would read all
 
 from typing import Any
 
-from sqlalchemy import Integer, Select, Uuid, and_, bindparam, case, func, or_, select, tuple_
+from sqlalchemy import Integer, Select, Uuid, and_, bindparam, case, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 
 from .models import Block, Member, Message, Notification, Room, User, UtcDateTime
@@ -28,7 +28,8 @@ _NOT_MUTED = or_(Member.muted_until.is_(None), Member.muted_until <= AT)
 _TO_ME = and_(Block.blocker_id == _L.sender_id, Block.blocked_id == Member.user_id)
 _BY_ME = and_(Block.blocked_id == _L.sender_id, Block.blocker_id == Member.user_id)
 _BARRED = or_(*(select(Block.blocker_id).where(each).correlate_except(Block).exists() for each in (_TO_ME, _BY_ME)))
-_AUDIBLE = and_(_L.room_id == Member.room_id, _L.kind != "system", ~_BARRED)
+_BY_PEOPLE = and_(_L.room_id == Member.room_id, _L.kind != "system")
+_AUDIBLE = and_(_BY_PEOPLE, ~_BARRED)
 _ABOVE = and_(_L.seq > Member.read_seq, _L.seq >= Member.first_seq, _L.ordinal > Member.read_ordinal)
 _COUNT = case(
     (_HAS_BLOCKS, select(func.count()).select_from(_L).where(_AUDIBLE, _ABOVE).scalar_subquery()),
@@ -36,9 +37,9 @@ _COUNT = case(
 ).label("unread")
 
 
-def _untold(*columns: Any, told: bool = False) -> Select[*tuple[Any, ...]]:
+def _untold(*columns: Any, told: bool = False, audible: Any = _AUDIBLE) -> Select[*tuple[Any, ...]]:
     """The newest line above both cursors; `told`: that is not deleted."""
-    lines = select(*columns).where(_AUDIBLE, _ABOVE, _L.ordinal > Member.notified_ordinal)
+    lines = select(*columns).where(audible, _ABOVE, _L.ordinal > Member.notified_ordinal)
     lines = lines.where(_L.deleted_at.is_(None)) if told else lines
     return lines.order_by(_L.seq.desc()).limit(1).correlate(Member)
 
@@ -85,10 +86,17 @@ LATEST = {
 }
 """The newest line of each room, and the newest that is not deleted, for all others."""
 
-_moment = _untold(_L.created_at).scalar_subquery().label("moment")
+_ME = bindparam("user_id", type_=Uuid())
+ACROSS = union_all(
+    select(Block.blocked_id.label("user_id")).where(Block.blocker_id == _ME),
+    select(Block.blocker_id).where(Block.blocked_id == _ME),
+)
+"""Who is across a block with somebody: the `barred` of a page of their rooms, which looks at many lines."""
+_audible = and_(_BY_PEOPLE, ~any_of(_L.sender_id, "barred"))
+_moment = _untold(_L.created_at, audible=_audible).scalar_subquery().label("moment")
 _MOMENTS = (
     _of_members(Member.room_id, _moment)
-    .where(Member.user_id == bindparam("user_id", type_=Uuid()), _NOT_MUTED)
+    .where(Member.user_id == _ME, _NOT_MUTED)
     .cte("moments")
     .prefix_with("MATERIALIZED")  # else the subquery would be asked again for each place where its answer is used
 )

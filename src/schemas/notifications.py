@@ -47,8 +47,10 @@ class NotificationsQuery(PageQuery):
 class MarkNotificationsRead(Request):
     """These, or all. What is not mine, or read already, is passed over."""
 
-    ids: Annotated[list[Id], Field(max_length=MAX_IDS)] | None = None
-    all: Literal[True] | None = None
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["all"]}]})
+
+    ids: Kept[Annotated[list[Id], Field(max_length=MAX_IDS)]] = None
+    all: Kept[Literal[True]] = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "MarkNotificationsRead":

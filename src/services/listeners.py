@@ -12,7 +12,7 @@ from uuid import UUID
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 500
+AT_ONCE = 200
 RETRY_SECONDS = 1.0
 
 Changes = Mapping[UUID, Mapping[UUID, int]]

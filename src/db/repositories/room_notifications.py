@@ -17,6 +17,7 @@ from ..cursors import Key
 from ..models import Member, Room
 from ..pairs import Pair, as_pairs
 from ..room_notifications import (
+    ACROSS,
     COUNTS,
     CROWD,
     DIGESTS,
@@ -86,7 +87,8 @@ class RoomNotifications:
 
     async def of_person(self, user_id: UUID, before: Key | None, limit: int) -> Sequence[RoomNotification]:
         """Those of the rooms of somebody's that are not muted, one more than `limit`; the newest line first."""
-        values: dict[str, Any] = {"user_id": user_id, "at": now(), "most": limit + 1}
+        barred = (await self._connection.scalars(ACROSS, {"user_id": user_id})).all()
+        values: dict[str, Any] = {"user_id": user_id, "at": now(), "most": limit + 1, "barred": barred}
         if before:
             values |= {"before": before[0], "before_id": before[1]}
         rows = (await self._connection.execute(NEXT_PAGE if before else FIRST_PAGE, values)).all()
