@@ -185,3 +185,13 @@ async def test_who_is_removed_meanwhile_does_not_hear_that_somebody_reads(
     await boriss.heard("room_read")
     await veras.call("nothing_of_that_name")
     assert "room_read" not in [name for name, _ in veras.events]
+
+
+async def test_who_left_a_direct_room_reads_nothing_of_what_was_before(
+    anna: Person, boris: Person, room_id: str
+) -> None:
+    assert await read(boris, room_id, 1) == (1, 2, 2)
+    await boris.post(f"/rooms/{room_id}/leave", expect=204)
+    await say(anna, room_id, "are you there?")
+    assert await read(boris, room_id, 2) == (1, 1, 1), "a late answer of a device that was away"
+    assert await read(boris, room_id, 4) == (4, 0, 0)

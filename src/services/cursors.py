@@ -27,7 +27,7 @@ class Cursors:
         if mine is None:
             raise NotFound
         seq = min(seq, mine.last_seq)
-        if seq <= mine.read_seq:
+        if seq <= mine.read_seq or seq < mine.first_seq:
             async with self._database.single_read() as reads:
                 unread = await reads.notifications.has_unread_in(user_id, room_id, seq)
             if not unread:

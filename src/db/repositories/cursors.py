@@ -79,13 +79,14 @@ class Cursors:
     async def move(self, room_id: UUID, user_id: UUID, seq: int, at: datetime) -> bool:
         """Set somebody's cursor to the line `seq`, which there is, and write down when.
 
-        False if it was there already, or beyond. The member's row is locked before the mark refers to the room:
+        False if it was there already, or beyond, or if the line is older than what they may read. The member's row is locked before the mark refers to the room:
         senders lock the room and then the member.
         """
         ordinal = select(Message.ordinal).where(Message.room_id == room_id, Message.seq == seq).scalar_subquery()
         forward = (
             update(Member)
-            .where(Member.room_id == room_id, Member.user_id == user_id, Member.read_seq < seq)
+            .where(Member.room_id == room_id, Member.user_id == user_id)
+            .where(Member.read_seq < seq, Member.first_seq <= seq)
             .values(read_seq=seq, read_ordinal=ordinal, touched_at=at)
         )
         moved = (await self._connection.execute(forward)).rowcount == 1
