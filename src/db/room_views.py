@@ -48,7 +48,7 @@ def _room(mine: Row, members: list[Member], member_count: int, lines: Lines) -> 
         id=mine.id,
         kind=mine.kind,
         name=mine.name,
-        display_name=mine.alias or mine.name or _names(others),
+        display_name=mine.alias or mine.name or names(others),
         avatar_url=others[0].avatar_url if mine.kind == "direct" and others else None,
         members=members,
         member_count=member_count,
@@ -61,7 +61,8 @@ def _room(mine: Row, members: list[Member], member_count: int, lines: Lines) -> 
     )
 
 
-def _names(others: Sequence[User]) -> str:
+def names(others: Sequence[User]) -> str:
+    """What a room without a name is called, by others who are in it."""
     return ", ".join([person.nickname for person in others if person.nickname][:NAMES_SHOWN])
 
 

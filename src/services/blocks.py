@@ -9,6 +9,7 @@ from ..db.database import Database
 from ..db.relationships import announce_standing
 from ..db.views import user_view
 from ..errors import FieldError, Invalid, NotFound
+from ..events import NotificationsSettled
 from ..schemas.common import Page, PageQuery
 from ..schemas.people import Block
 from .notices import settle
@@ -47,7 +48,7 @@ class Blocks:
                 await tx.friendships.remove(viewer_id, user_id)
                 settle(tx, await tx.notifications.remove_between(pair))
                 announce_standing(tx, pair, user_id, "none")
-            settle(tx, {viewer_id: await tx.notifications.unread_from(viewer_id, user_id)})
+            tx.announce(NotificationsSettled(frozenset({viewer_id}), None))
             announce_standing(tx, pair, viewer_id, "blocked")
 
     async def unblock(self, viewer_id: UUID, user_id: UUID) -> None:
@@ -60,5 +61,6 @@ class Blocks:
             if pair and removed:
                 announce_standing(tx, pair, viewer_id, "none")
                 await show_each_other(tx, frozenset(pair))
+                tx.announce(NotificationsSettled(frozenset({viewer_id}), None))
             if not pair and not removed:
                 raise NotFound

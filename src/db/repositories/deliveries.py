@@ -1,21 +1,83 @@
 """What became of lines for members, on channels but the live one."""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, select
+from sqlalchemy import Select, and_, bindparam, delete, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..models import Delivery
+from ..models import Delivery, Member
+from ..snapshots import any_of
+from ..spans import Span, painted
 
 _KEY: tuple[Any, ...] = (Delivery.room_id, Delivery.user_id, Delivery.channel, Delivery.first_seq)
+_COLUMNS: tuple[Any, ...] = tuple(Delivery.__table__.columns)
 _ONE = delete(Delivery).where(and_(*(key == bindparam(f"the_{key.name}", type_=key.type) for key in _KEY)))
+# Those above what they have read: what is decided is decided of unread lines.
+_RECENT = (
+    select(*_COLUMNS)
+    .join(Member, and_(Member.room_id == Delivery.room_id, Member.user_id == Delivery.user_id))
+    .where(any_of(Member.room_id, "room_ids"), any_of(Member.user_id, "user_ids"))
+    .where(Delivery.last_seq >= Member.read_seq)
+    .order_by(*_KEY)
+    .with_for_update(of=Delivery)
+)
+_EXTEND = (
+    update(Delivery)
+    .where(Delivery.room_id == bindparam("in_room", type_=Delivery.room_id.type))
+    .where(Delivery.channel == bindparam("on"), Delivery.last_seq == bindparam("so_far"))
+    .where(any_of(Delivery.user_id, "user_ids"))
+    .values(last_seq=bindparam("up_to"), at=bindparam("decided_at", type_=Delivery.at.type))
+)
+_OF_LINE = select(*_COLUMNS).where(
+    Delivery.room_id == bindparam("room_id", type_=Delivery.room_id.type),
+    any_of(Delivery.user_id, "user_ids"),
+    Delivery.last_seq >= bindparam("seq"),
+    Delivery.first_seq <= bindparam("seq"),
+)
 
 
 class Deliveries:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    async def record(self, decided: Collection[Span]) -> None:
+        """Write down what became of lines that these people have not read, as it is decided now.
+
+        It takes the place of what was decided before; but that something was sent stays, unless it is sent again, and
+        a line of somebody across a block is told no more. Few statements, however many people.
+        """
+        if not decided:
+            return
+        recent = await self._recent(decided)
+        gone: list[Span] = []
+        written: list[Span] = []
+        extended: defaultdict[tuple[Any, ...], list[UUID]] = defaultdict(list)
+        for key, news in _by_key(decided).items():
+            before = after = recent.get(key, [])
+            for new in news:
+                after = painted(after, new)
+            was = {span.first_seq: span for span in before}
+            gone += [was[seq] for seq in was.keys() - {span.first_seq for span in after}]
+            for span in after:
+                earlier = was.get(span.first_seq)
+                if earlier is None or earlier[5:7] != span[5:7] or span.last_seq < earlier.last_seq:
+                    written.append(span)
+                elif earlier != span:
+                    place = (span.room_id, span.channel, earlier.last_seq, span.last_seq, span.at)
+                    extended[place].append(span.user_id)
+        await self._write(gone, extended, written)
+
+    async def of_line(self, room_id: UUID, seq: int, user_ids: Collection[UUID]) -> dict[tuple[UUID, str], Span]:
+        """What became of a line, by person and channel. Where two decisions met, what was sent, or the later one."""
+        of = {"room_id": room_id, "seq": seq, "user_ids": user_ids}
+        spans = [Span(*row) for row in (await self._connection.execute(_OF_LINE, of)).all()]
+        spans.sort(key=lambda span: (span.reason == "blocked", span.status == "sent", span.at))
+        return {(span.user_id, span.channel): span for span in spans}
 
     async def forget_some_of_room(self, room_id: UUID, limit: int) -> bool:
         """Forget some rows of a room. False if there was none."""
@@ -26,9 +88,53 @@ class Deliveries:
         """Forget some rows that are older. False if there was none."""
         return await self._delete(select(*_KEY).where(Delivery.at < before).limit(limit))
 
+    async def _recent(self, decided: Collection[Span]) -> dict[tuple[UUID, UUID, str], list[Span]]:
+        """The spans of these people in these rooms above what they have read, ascending, locked."""
+        of = {"room_ids": {span.room_id for span in decided}, "user_ids": {span.user_id for span in decided}}
+        return _by_key(Span(*row) for row in (await self._connection.execute(_RECENT, of)).all())
+
+    async def _write(
+        self, gone: Collection[Span], extended: dict[tuple[Any, ...], list[UUID]], written: Collection[Span]
+    ) -> None:
+        if gone:
+            await self._connection.execute(_ONE, [_named(span) for span in gone])
+        if extended:
+            names = ("in_room", "on", "so_far", "up_to", "decided_at")
+            each = [dict(zip(names, place, strict=True)) | {"user_ids": ids} for place, ids in extended.items()]
+            await self._connection.execute(_EXTEND, each)
+        if written:
+            rows = [span._asdict() for span in sorted(written, key=lambda span: span[:4])]
+            await self._connection.execute(_upsert(self._connection.dialect.name), rows)
+
     async def _delete(self, some: Select[*tuple[Any, ...]]) -> bool:
         rows = (await self._connection.execute(some)).all()
         if rows:
             keys = [{f"the_{name}": value for name, value in row._mapping.items()} for row in rows]
             await self._connection.execute(_ONE, keys)
         return bool(rows)
+
+
+def _by_key(spans: Iterable[Span]) -> dict[tuple[UUID, UUID, str], list[Span]]:
+    found: defaultdict[tuple[UUID, UUID, str], list[Span]] = defaultdict(list)
+    for span in spans:
+        found[span.key].append(span)
+    return found
+
+
+def _named(span: Span) -> dict[str, Any]:
+    return {f"the_{key.name}": value for key, value in zip(_KEY, span, strict=False)}
+
+
+def _upsert(dialect: str) -> Any:
+    """INSERT, or where somebody has just decided the same lines, what is decided now; but what was sent was sent."""
+    if dialect == "sqlite":
+        add: Any = sqlite.insert(Delivery)
+    else:
+        from sqlalchemy.dialects import postgresql  # not on SQLite: it takes a tenth of a start
+
+        add = postgresql.insert(Delivery)
+    new = add.excluded
+    values = {name: new[name] for name in ("last_seq", "status", "reason", "at")}
+    return add.on_conflict_do_update(
+        index_elements=[*_KEY], set_=values, where=(Delivery.status != "sent") | (new.status == "sent")
+    )

@@ -1,0 +1,61 @@
+"""How people want to be told. Who has no row has the defaults."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ...schemas.notifications import KINDS
+from ..models import NotificationPreferences as Table
+from ..rows import Row
+from ..snapshots import DIRECT, any_of
+from ..upsert import insert_if_absent
+
+_COLUMNS = tuple(Table.__table__.columns)
+_OF = select(*_COLUMNS).where(any_of(Table.user_id, "user_ids")).execution_options(**DIRECT)
+_LOCKED = select(*_COLUMNS).where(Table.user_id == bindparam("of_user", type_=Table.user_id.type)).with_for_update()
+
+
+class NotificationPreferences:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def of(self, user_ids: Collection[UUID]) -> dict[UUID, Row]:
+        """The rows of these people, by their ids; without who has chosen nothing."""
+        rows = (await self._connection.execute(_OF, {"user_ids": [*user_ids]})).all()
+        return {row.user_id: row for row in rows}
+
+    async def locked(self, user_id: UUID) -> Row:
+        """Somebody's row, made if need be; nobody else changes it until COMMIT."""
+        await self._add_absent([user_id])
+        return (await self._connection.execute(_LOCKED, {"of_user": user_id})).one()
+
+    async def change(self, user_id: UUID, values: Mapping[str, Any]) -> None:
+        """Write these columns of a row that is `locked`."""
+        await self._connection.execute(update(Table).where(Table.user_id == user_id).values(**values))
+
+    async def turn_off_email(self, user_id: UUID, at: datetime) -> None:
+        """No mail tells this person of anything any more, nor, if they turn it on again, of what was before `at`."""
+        row = await self.locked(user_id)
+        kinds = {kind: {**row.kinds.get(kind, {}), "email": False} for kind in KINDS}
+        await self.change(user_id, {"kinds": kinds, "mailed_at": at})
+
+    async def set_mailed(self, user_ids: Collection[UUID], at: datetime) -> None:
+        """Write that a digest went out to these people."""
+        await self._add_absent(user_ids)
+        ids = (await self._connection.scalars(_locks(user_ids))).all()
+        await self._connection.execute(update(Table).where(Table.user_id.in_(ids)).values(mailed_at=at))
+
+    async def _add_absent(self, user_ids: Collection[UUID]) -> None:
+        add = insert_if_absent(self._connection.dialect.name, Table)
+        rows = [{"user_id": user_id, "kinds": {}, "hide_content": False} for user_id in sorted(user_ids)]
+        if rows:
+            await self._connection.execute(add, rows)
+
+
+def _locks(user_ids: Collection[UUID]) -> Any:
+    """In the order of their ids, so that two who change several never wait for each other."""
+    return select(Table.user_id).where(Table.user_id.in_(user_ids)).order_by(Table.user_id).with_for_update()
