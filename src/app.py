@@ -28,6 +28,7 @@ from .controllers.oauth import IdentitiesController, OAuthController
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
 from .controllers.pictures import PicturesController
+from .controllers.push import PushController
 from .controllers.resumable import ResumableController
 from .controllers.rooms import RoomsController
 from .controllers.search import SearchController
@@ -56,6 +57,7 @@ CONTROLLERS = (
     ResumableController,
     SearchController,
     CursorsController,
+    PushController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -104,6 +106,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         ),
         SearchController(parts.search),
         CursorsController(parts.cursors),
+        PushController(parts.push_subscriptions),
     )
     mount(
         app,
@@ -176,6 +179,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.throttle.close)
         stack.push_async_callback(parts.sending.close)
         stack.push_async_callback(parts.oauth.close)
+        stack.push_async_callback(parts.push_sender.close)
         stack.push_async_callback(parts.files.store.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)

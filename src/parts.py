@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .config import Settings
+from .controllers.links import Links
 from .db.database import Database
 from .db.ids import new_id
 from .file_parts import FileParts, build_files
@@ -11,6 +12,8 @@ from .oauth.client import OAuthClient
 from .oauth.host_tokens import HostTokens, host_origins
 from .oauth.outbound import Outbound
 from .oauth.providers import Provider, providers_from
+from .push.sender import PushSender
+from .push.vapid import subject_of, vapid_key
 from .realtime.bus import Bus
 from .realtime.connections import Connections
 from .services.accounts import Accounts
@@ -29,12 +32,14 @@ from .services.leaving import LEAVE_GROUPS, Leaving
 from .services.mailer import mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
-from .services.notices import Notices, Rungs
+from .services.notices import PUSH, Notices, Rungs
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
+from .services.push_subscriptions import PushSubscriptions
+from .services.pushes import Pushes
 from .services.reactions import Reactions
 from .services.recovery import Recovery
 from .services.removals import REMOVE_OBJECTS, Removals
@@ -95,6 +100,9 @@ class Parts:
     heads: Heads
     typing: TypingState
     sync: Sync
+    push_sender: PushSender
+    push_subscriptions: PushSubscriptions
+    pushes: Pushes
 
 
 def build(settings: Settings) -> Parts:
@@ -129,6 +137,11 @@ def build(settings: Settings) -> Parts:
         database, files.staging, files.pictures, origins, settings.files.image_max_bytes
     )
     outbox.also(FETCH_PICTURE, provider_pictures.carry_out)
+    key = vapid_key(settings.notifications.vapid_private_key, settings.signing_key)
+    allowed = settings.notifications.origins
+    push_sender = PushSender(key, subject_of(settings.mail_from, settings.public_url), allowed)
+    pushes = Pushes(database, push_sender, Links(settings.public_url, files.signatures).to(None))
+    outbox.also(PUSH, pushes.carry_out)
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants, outbox.wake)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
@@ -170,6 +183,9 @@ def build(settings: Settings) -> Parts:
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),
         sync=Sync(database),
+        push_sender=push_sender,
+        push_subscriptions=PushSubscriptions(database, key.public_key, allowed),
+        pushes=pushes,
     )
 
 

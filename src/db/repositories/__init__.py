@@ -19,11 +19,15 @@ from .friendships import Friendships
 from .identities import Identities
 from .members import Members
 from .messages import Messages
+from .notification_preferences import NotificationPreferences
 from .notifications import Notifications
 from .outbox import Outbox
 from .people import People
 from .presence import Presence
+from .push_subscriptions import PushSubscriptions
+from .pushes import Pushes
 from .reactions import Reactions
+from .room_notifications import RoomNotifications
 from .rooms import Rooms
 from .search import Search
 from .sessions import Sessions
@@ -87,6 +91,10 @@ class Repositories:
         return Messages(self._connection)
 
     @cached_property
+    def notification_preferences(self) -> NotificationPreferences:
+        return NotificationPreferences(self._connection)
+
+    @cached_property
     def notifications(self) -> Notifications:
         return Notifications(self._connection)
 
@@ -103,8 +111,20 @@ class Repositories:
         return Presence(self._connection)
 
     @cached_property
+    def push_subscriptions(self) -> PushSubscriptions:
+        return PushSubscriptions(self._connection)
+
+    @cached_property
+    def pushes(self) -> Pushes:
+        return Pushes(self._connection)
+
+    @cached_property
     def reactions(self) -> Reactions:
         return Reactions(self._connection)
+
+    @cached_property
+    def room_notifications(self) -> RoomNotifications:
+        return RoomNotifications(self._connection)
 
     @cached_property
     def rooms(self) -> Rooms:
