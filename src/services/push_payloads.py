@@ -13,6 +13,9 @@ from ..schemas.links import Reader
 from .push_matters import Matter, Person
 from .push_texts import hidden, written
 
+_SHORTER: Final = (256, 128, 64, 32, 16)
+"""Characters of title and body, where more are too many bytes."""
+
 
 def notification(
     matter: Matter, person: Person, reader: Reader, unread_total: int, read_tags: Sequence[str] = ()
@@ -56,12 +59,8 @@ def _fitted(payload: dict[str, Any]) -> bytes:
     for name in ("read_tags", "actor"):
         if len(encoded) > MAX_PAYLOAD and payload.pop(name, None):
             encoded = orjson.dumps(payload)
-    most: Final = [MAX_TEXT // 2**power for power in range(8)]
-    for length in most:
+    for most in _SHORTER:
         if len(encoded) <= MAX_PAYLOAD:
             break
-        encoded = orjson.dumps(payload | {name: excerpt(payload[name], length) for name in ("title", "body")})
+        encoded = orjson.dumps(payload | {name: excerpt(payload[name], most) for name in ("title", "body")})
     return encoded
-
-
-MAX_TEXT: Final = 256
