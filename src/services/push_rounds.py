@@ -15,6 +15,8 @@ from ..push.sender import PushSender, Urgency
 log = structlog.get_logger("chatty.pushes")
 
 AT_ONCE: Final = 5
+PATIENCE_SECONDS: float = 5
+"""For all browsers of a person: whoever can sign in can name a push service that keeps silent, and others wait."""
 DISOWNED: Final = frozenset([400, 401, 403])
 """What is answered to a subscription that is of another key of ours, or was never one."""
 
@@ -46,8 +48,12 @@ class Rounds:
         some = asyncio.Semaphore(AT_ONCE)
 
         async def one(row: Row) -> Result:
-            async with some:
-                return await self._push_to(push, row)
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS), some:
+                    return await self._push_to(push, row)
+            except TimeoutError:
+                _tell(row, TryLater("slow"), "A push service is slow; it is asked again.")
+                return Result("later")
 
         results = await asyncio.gather(*(one(row) for row in subscriptions))
         return {row.id: result for row, result in zip(subscriptions, results, strict=True)}

@@ -67,6 +67,11 @@ class Pushes:
             else:
                 await self._tell(errand_of(payload, now()))
 
+    async def carry_out_some(self, rows: Sequence[Row]) -> Mapping[UUID, Exception]:
+        """The same for several rows at once, none of which holds up another; what failed, by their ids."""
+        outcomes = await asyncio.gather(*(self.carry_out(row) for row in rows), return_exceptions=True)
+        return {row.id: each for row, each in zip(rows, outcomes, strict=True) if isinstance(each, Exception)}
+
     async def _tell(self, errand: Errand) -> None:
         at = now()
         async with self._database.snapshot() as reads:

@@ -1,14 +1,20 @@
 """What push services answer, and what comes of it: forgotten, given up, tried again."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
 
 from src.clock import now
-from src.push import door
+from src.db.ids import new_id
+from src.services import push_rounds
+from src.services.notices import push_of_room
 from src.services.push_errands import STALE
 from tests.cast import Cast, Person, Service
 from tests.conftest import StartService
@@ -180,7 +186,7 @@ class TestForNow:
         assert await stage.spans(boris, room) == [(1, 1, "failed", "refused")]
 
     async def test_lasts_as_long_as_silence(self, stage: Stage, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(door, "SECONDS", 0.3)
+        monkeypatch.setattr(push_rounds, "PATIENCE_SECONDS", 0.3)
         anna, boris, room = pair
         silent, there = await stage.browser(boris), await stage.browser(boris)
         silent.answer = answers.never
@@ -191,6 +197,28 @@ class TestForNow:
         assert len(there.pushes) == 1, "nobody waits for who is silent"
         await stage.work()
         assert await tried_again(stage, silent) > 20
+
+
+class TestSeveralAtOnce:
+    async def test_do_not_wait_for_each_other_and_fail_alone(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(push_rounds, "PATIENCE_SECONDS", 0.3)
+        anna, boris, clara = await stage.friends("Anna", "Boris", "Clara")
+        room, own = await stage.group(anna, boris, clara), await stage.browser(anna)
+        for _ in range(20):
+            (await stage.browser(boris)).answer = answers.never
+        await stage.say(clara, room)
+        rows: Any = [
+            SimpleNamespace(id=new_id(), payload=payload)
+            for payload in (*(push_of_room(UUID(each.id), UUID(room)) for each in (boris, anna)), {"room_id": "none"})
+        ]
+        begin = time.monotonic()
+        failures = await stage.service.parts.pushes.carry_out_some(rows)
+        assert time.monotonic() - begin < 2, "twenty that are silent take as long as one"
+        assert (len(own.pushes), len(stage.post.asked)) == (1, 1 + push_rounds.AT_ONCE)
+        assert len(await stage.waiting()) == 20 + 1
+        assert [*failures] == [rows[-1].id]
 
 
 class TestACrash:
