@@ -98,7 +98,7 @@ def check(
 
 @cli.command()
 def vapid_keys() -> None:
-    """Print a new key for Web Push, ready for .env; nothing is changed.
+    """Print a new key for Web Push, ready for .env; nothing is changed. Without one, it follows from CHATTY_SECRET_KEY.
 
     Changing the key invalidates every subscription: nobody gets pushes until their browser has subscribed anew.
     """

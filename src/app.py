@@ -30,6 +30,7 @@ from .controllers.oauth import IdentitiesController, OAuthController
 from .controllers.openapi import openapi_document
 from .controllers.people import PeopleController
 from .controllers.pictures import PicturesController
+from .controllers.push import PushController
 from .controllers.resumable import ResumableController
 from .controllers.rooms import RoomsController
 from .controllers.search import SearchController
@@ -60,6 +61,7 @@ CONTROLLERS = (
     CursorsController,
     NotificationsController,
     DeliveriesController,
+    PushController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -110,6 +112,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         CursorsController(parts.cursors),
         NotificationsController(parts.notifications, parts.preferences),
         DeliveriesController(parts.deliveries),
+        PushController(parts.push_subscriptions),
     )
     mount(
         app,
@@ -184,6 +187,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.sending.close)
         stack.push_async_callback(parts.oauth.close)
         stack.push_async_callback(parts.mailer.close)
+        stack.push_async_callback(parts.push_sender.close)
         stack.push_async_callback(parts.files.store.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .config import Settings
+from .controllers.links import Links
 from .db.database import Database
 from .db.ids import new_id
 from .file_parts import FileParts, build_files
@@ -11,6 +12,8 @@ from .oauth.client import OAuthClient
 from .oauth.host_tokens import HostTokens, host_origins
 from .oauth.outbound import Outbound
 from .oauth.providers import Provider, providers_from
+from .push.sender import PushSender
+from .push.vapid import subject_of, vapid_key
 from .realtime.bus import Bus
 from .realtime.connections import Connections
 from .services.accounts import Accounts
@@ -32,7 +35,7 @@ from .services.live_notifications import LiveNotifications
 from .services.mailer import Mailer, mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
-from .services.notices import Notices, Rungs
+from .services.notices import PUSH, Notices, Rungs
 from .services.notifications import Notifications
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
@@ -40,6 +43,8 @@ from .services.people import People
 from .services.preferences import Preferences
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
+from .services.push_subscriptions import PushSubscriptions
+from .services.pushes import Pushes
 from .services.reactions import Reactions
 from .services.recovery import Recovery
 from .services.removals import REMOVE_OBJECTS, Removals
@@ -106,6 +111,9 @@ class Parts:
     sync: Sync
     ladder: Ladder
     deliveries: Deliveries
+    push_sender: PushSender
+    push_subscriptions: PushSubscriptions
+    pushes: Pushes
 
 
 def build(settings: Settings) -> Parts:
@@ -141,6 +149,11 @@ def build(settings: Settings) -> Parts:
         database, files.staging, files.pictures, origins, settings.files.image_max_bytes
     )
     outbox.also(FETCH_PICTURE, provider_pictures.carry_out)
+    key = vapid_key(settings.notifications.vapid_private_key, settings.signing_key)
+    allowed = settings.notifications.origins
+    push_sender = PushSender(key, subject_of(settings.mail_from, settings.public_url), allowed)
+    pushes = Pushes(database, push_sender, Links(settings.public_url, files.signatures).to(None))
+    outbox.also(PUSH, pushes.carry_out)
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants, outbox.wake)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
@@ -188,6 +201,9 @@ def build(settings: Settings) -> Parts:
         sync=Sync(database),
         ladder=Ladder(database, rungs),
         deliveries=Deliveries(database, rungs.push),
+        push_sender=push_sender,
+        push_subscriptions=PushSubscriptions(database, key.public_key, allowed),
+        pushes=pushes,
     )
 
 

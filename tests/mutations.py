@@ -426,7 +426,7 @@ CHANGES_NO_ROOM = {
     ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
     ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
     ("PUT", "/users/me/avatar"), ("DELETE", "/users/me/avatar"), ("POST", "/rooms/{room_id}/files"),
-    ("OPTIONS", "/rooms/{room_id}/uploads"),
+    ("OPTIONS", "/rooms/{room_id}/uploads"), ("PUT", "/notifications/push"), ("DELETE", "/notifications/push"),
     ("POST", "/rooms/{room_id}/uploads"), ("PATCH", "/uploads/{upload_id}"), ("DELETE", "/uploads/{upload_id}"),
     ("/chat", "set_typing"), ("/chat", "sync"), ("/chat", "refresh_session"),
     ("POST", "/notifications/read"), ("PUT", "/notifications/preferences"),

@@ -13,10 +13,13 @@ from uuid import uuid4
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from src.app import CONTROLLERS, NAMESPACES
 from src.controllers.api import PUBLIC, Route, routes_of
 from src.controllers.socket_edge import EventRoute, events_of
+from src.push.base64url import encoded
 
 from .cast import PASSWORD, Cast, Person, Refused, Service
 from .conftest import StartService
@@ -71,6 +74,13 @@ def message(stage: Stage) -> dict[str, str]:
     return {"client_id": str(uuid4()), "text": "hello"}
 
 
+def browser(endpoint: str) -> dict[str, Any]:
+    """A subscription, as a browser gives it."""
+    point = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(*UNCOMPRESSED)
+    return {"endpoint": endpoint, "keys": {"p256dh": encoded(point), "auth": encoded(bytes(16))}}
+
+
+UNCOMPRESSED = Encoding.X962, PublicFormat.UncompressedPoint
 TUS = {"Tus-Resumable": "1.0.0"}
 
 # Paths name Anna, her room and her session. So `owner` is Anna acting on herself.
@@ -151,6 +161,9 @@ SIGNED_IN = {
     ),
     ("DELETE", "/uploads/{upload_id}"): Expected(owner=204, friend=404, blocked=404, stranger=404, headers=TUS),
     ("GET", "/search/messages"): Expected(owner=200, friend=200, blocked=404, stranger=404),
+    ("GET", "/notifications/push/key"): Expected(all=200),
+    ("PUT", "/notifications/push"): Expected(all=204, body=lambda _: browser("https://push.example.com/a-browser")),
+    ("DELETE", "/notifications/push"): Expected(all=204, body=lambda _: {"endpoint": "https://push.example.com/none"}),
     ("POST", "/rooms/{room_id}/read"): Expected(
         owner=200, friend=200, blocked=404, stranger=404, body=lambda _: {"seq": 1}
     ),

@@ -206,6 +206,14 @@ async def test_keys_for_web_push_are_printed_as_lines_of_an_env_file(operator: O
     assert (first.errors, list(tmp_path.iterdir())) == ("", []), "nothing is touched"
 
 
+async def test_a_key_that_is_none_is_refused_and_not_shown(operator: Operator) -> None:
+    ended = await operator.run("serve", NOTIFICATIONS__VAPID_PRIVATE_KEY="not-a-key-and-yet-a-secret")
+    assert ended.status == 2
+    assert "VAPID_PRIVATE_KEY: must be 32 bytes in base64url" in ended.errors
+    assert "not-a-key-and-yet-a-secret" not in ended.errors
+    assert "Traceback" not in ended.errors
+
+
 async def test_whoever_changes_the_key_is_told_what_it_costs(operator: Operator) -> None:
     ended = await operator.run("vapid-keys", "--help")
     assert "invalidates every subscription" in " ".join(ended.output.split())

@@ -210,6 +210,39 @@ class TestValues:
         assert "hunter2" not in repr(settings)
 
 
+class TestWebPush:
+    KEY = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"
+
+    def test_takes_a_key_as_the_command_prints_it(self, settings_from) -> None:
+        settings = settings_from({"CHATTY_NOTIFICATIONS__VAPID_PRIVATE_KEY": f" {self.KEY}="})
+        assert settings.notifications.vapid_private_key == f"{self.KEY}="
+        assert self.KEY not in repr(settings)
+
+    @pytest.mark.parametrize(
+        "given", ["hunter2hunter2", KEY[1:], "A" * 43, "_" * 43, KEY.replace("-", "+"), KEY + "=="]
+    )
+    def test_refuses_another_one_without_showing_it(self, settings_from, given: str) -> None:
+        with pytest.raises(ValidationError, match="32 bytes in base64url, as `chatty vapid-keys` prints") as refusal:
+            settings_from({"CHATTY_NOTIFICATIONS__VAPID_PRIVATE_KEY": given})
+        assert given not in str(refusal.value)
+
+    def test_knows_its_own_services_by_their_origins(self, settings_from) -> None:
+        given = "https://push.example.com/ http://127.0.0.1:9000\thttps://A.example:443"
+        settings = settings_from({"CHATTY_NOTIFICATIONS__PUSH_ORIGINS": given})
+        assert settings.notifications.origins == {
+            "https://push.example.com:443",
+            "http://127.0.0.1:9000",
+            "https://a.example:443",
+        }
+
+    @pytest.mark.parametrize(
+        "given", ["push.example.com", "https://push.example.com/v1", "ftp://a.example", "https://me@a.example"]
+    )
+    def test_says_which_of_them_is_none(self, settings_from, given: str) -> None:
+        with pytest.raises(ValidationError, match=re.escape(f"{given} is no origin like https://push.example.com")):
+            settings_from({"CHATTY_NOTIFICATIONS__PUSH_ORIGINS": f"https://a.example {given}"})
+
+
 class TestTheKeptSecret:
     def test_is_made_once_and_only_its_owner_may_read_it(self, tmp_path: Path) -> None:
         directory = tmp_path / "not" / "there" / "yet"

@@ -51,17 +51,21 @@ def _is_on_the_internet(endpoint: str, origin: str) -> bool:
     return len(labels) > 1 and all(labels) and labels[-1] != "localhost"
 
 
-def check_keys(p256dh: str, auth: str) -> None:
-    """Raise ValueError, with a sentence, unless something can be encrypted for them."""
+def check_p256dh(key: str) -> None:
+    """Raise ValueError, with a sentence, unless something can be encrypted for this key."""
     try:
-        point = decoded(p256dh)
+        point = decoded(key)
         if len(point) != _POINT_BYTES or not point.startswith(_UNCOMPRESSED):
             raise ValueError
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     except ValueError:
         raise ValueError("The key p256dh must be an uncompressed point of P-256 in base64url.") from None
+
+
+def check_auth(secret: str) -> None:
+    """Raise ValueError, with a sentence, unless it is as long as browsers make it."""
     try:
-        if len(decoded(auth)) != _AUTH_BYTES:
+        if len(decoded(secret)) != _AUTH_BYTES:
             raise ValueError
     except ValueError:
         raise ValueError(f"The key auth must be {_AUTH_BYTES} bytes in base64url.") from None

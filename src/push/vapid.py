@@ -6,19 +6,23 @@ subscribes anew.
 
 import re
 from datetime import datetime, timedelta
-from pathlib import Path
+from email.utils import parseaddr
 from typing import Any, Final, NamedTuple, Self
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ..clock import now
-from ..kept_secrets import kept
 from .base64url import decoded, encoded
 
 _CURVE: Final = ec.SECP256R1()
+_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SCALAR_BYTES: Final = 32
+_SPARE_BYTES: Final = 16  # so many more than it takes leave no scalar likelier than another (FIPS 186-5, A.2.1)
+_INFO: Final = b"chatty vapid private key 1"
 _GOOD_FOR: Final = timedelta(hours=12)  # 24 at most, and some clocks are wrong
 _SHOWN_FOR: Final = timedelta(hours=4)
 _MAX_TOKENS: Final = 256  # whoever subscribes chooses the origin
@@ -59,17 +63,28 @@ class VapidKey:
         return jwt.encode(claims, self._private, algorithm="ES256")
 
 
-def vapid_key(given: str, path: Path) -> VapidKey:
-    """The key that was `given` as text or, where that is empty, the one kept at `path`, made by whoever is first.
+def vapid_key(given: str, secret: str) -> VapidKey:
+    """The key that was `given` as text or, where that is empty, the one that belongs to `secret`: always the same.
 
-    Raises ValueError where there is something else, OSError where nothing can be kept.
+    Raises ValueError where something else was given.
     """
     if given:
         return VapidKey.from_text(given)
-    try:
-        return VapidKey.from_text(kept(path, lambda: VapidKey.generate().private_text))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    bits = HKDF(SHA256(), _SCALAR_BYTES + _SPARE_BYTES, salt=None, info=_INFO).derive(secret.encode())
+    return VapidKey(ec.derive_private_key(int.from_bytes(bits) % (_ORDER - 1) + 1, _CURVE))
+
+
+def subject_of(mail_from: str, public_url: str) -> str:
+    """Where the operators of push services may write to: the address that mails come from.
+
+    Apple's refuses one at localhost: then the service's own address, if that is one of https.
+    """
+    subject = f"mailto:{parseaddr(mail_from)[1]}"
+    host = subject.rpartition("@")[2].lower()
+    is_real = _SUBJECT.fullmatch(subject) and host.rpartition(".")[2] != "localhost"
+    if not is_real and _SUBJECT.fullmatch(public_url):
+        return public_url
+    return subject if _SUBJECT.fullmatch(subject) else "mailto:chatty@localhost"
 
 
 class _Token(NamedTuple):

@@ -11,6 +11,7 @@ from ..events import RoomWasRead
 from ..schemas.realtime import ReadState
 from ..schemas.rooms import RoomRead
 from .notices import settle
+from .push_closing import close_pushed
 
 
 class Cursors:
@@ -37,6 +38,7 @@ class Cursors:
             moved = await tx.cursors.move(room_id, user_id, seq, at := now())
             read = await tx.notifications.read_in(user_id, room_id, seq, at)
             settle(tx, {user_id: read | {room_id} if moved else read})
+            await close_pushed(tx, user_id, *(read | {room_id} if moved else read))
             state = await _state(tx, user_id, room_id)
             if moved:  # who hears is asked last: whoever is removed before that hears no more
                 told = RoomRead(room_id=room_id, user_id=user_id, read_seq=seq)

@@ -41,6 +41,7 @@ class Housekeeping:
         async with self._database.transaction() as tx:
             await tx.email_tokens.sweep(moment)
             await tx.sign_in_attempts.sweep(moment)
+            await tx.push_subscriptions.sweep(moment)
             await tx.sessions.sweep(moment - KEPT)
             await tx.outbox.sweep(moment - KEPT)
         for work in (self._forget_some_notified, self._forget_some_of_a_room):

@@ -36,6 +36,7 @@ POLICIES: Final = {
     "downloads": (600, 60),
     "pictures": (1000, 10),
     "search": (30, 60),
+    "push_subscriptions": (60, HOUR),
     "connect": (60, 60),
     "register": (10, HOUR),
     "login": (300, HOUR),

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from src.origins import origin_of
 from src.push.base64url import encoded
-from src.push.endpoints import MAX_ENDPOINT, audience_of, check_endpoint, check_keys
+from src.push.endpoints import MAX_ENDPOINT, audience_of, check_auth, check_endpoint, check_p256dh
 
 POINT = (
     ec.generate_private_key(ec.SECP256R1())
@@ -81,7 +81,8 @@ class TestAnEndpoint:
 class TestKeys:
     @pytest.mark.parametrize("padding", ["", "="])
     def test_may_be_padded(self, padding: str) -> None:
-        check_keys(P256DH + padding, AUTH + padding * 2)
+        check_p256dh(P256DH + padding)
+        check_auth(AUTH + padding * 2)
 
     @pytest.mark.parametrize(
         "p256dh",
@@ -92,14 +93,14 @@ class TestKeys:
     )  # fmt: skip
     def test_have_a_point_of_the_curve(self, p256dh: str) -> None:
         with pytest.raises(ValueError, match=r"^The key p256dh must be .*\.$"):
-            check_keys(p256dh, AUTH)
+            check_p256dh(p256dh)
 
     @pytest.mark.parametrize(
         "auth", ["", "x", AUTH[:-2], AUTH + "AA", AUTH[:5] + "!" + AUTH[6:], AUTH + "\n", "é" * 22]
     )
     def test_have_sixteen_bytes_to_authenticate(self, auth: str) -> None:
         with pytest.raises(ValueError, match=r"^The key auth must be 16 bytes .*\.$"):
-            check_keys(P256DH, auth)
+            check_auth(auth)
 
 
 @pytest.mark.parametrize(

@@ -1,32 +1,20 @@
 """The key by which push services know us, and what it signs."""
 
-import stat
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import time_machine
 
 from src.push import vapid as ours
 from src.push.base64url import decoded, encoded
-from src.push.vapid import VapidKey, VapidTokens, vapid_key
+from src.push.vapid import VapidKey, VapidTokens, subject_of, vapid_key
 
 from . import vapid
 
-ROOT = Path(__file__).parent.parent.parent
 PUSH_SERVICE = "https://push.example"
 SUBJECT = "mailto:chatty@example.com"
 
-# The others look for the key while the first one is still making it.
-MAKE_A_KEY_SLOWLY = """
-import pathlib, sys, time
-from src.push.vapid import VapidKey, vapid_key
-make = VapidKey.generate
-VapidKey.generate = lambda: time.sleep(0.5) or make()
-print(vapid_key("", pathlib.Path(sys.argv[1])).public_key)
-"""
+OF_A_SECRET = "BFIfWfUCJpX-t9DGs5FL_zD4ohcI2ORak36Mq_OdbYGL5cIK_8WmsK2d5ULr7_DRfWfbaKmS26eB91NTGozqGmg"
 
 
 class TestAKey:
@@ -68,33 +56,45 @@ class TestAKey:
         assert len(text) < 2 or text not in str(refusal.value)
 
 
-class TestTheKeptKey:
-    def test_is_made_once_for_its_owner_alone(self, tmp_path: Path) -> None:
-        path = tmp_path / "var" / "vapid_private_key"
-        first, second = vapid_key("", path), vapid_key("", path)
-        assert first.public_key == second.public_key
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert path.read_text() == first.private_text
-        assert [each.name for each in path.parent.iterdir()] == [path.name]
+class TestTheKeyOfASecret:
+    def test_is_the_same_each_time_and_another_for_another_secret(self) -> None:
+        keys = [vapid_key("", secret).private_text for secret in ("한글도 되는 비밀", "한글도 되는 비밀", "another")]
+        assert keys[0] == keys[1] != keys[2]
 
-    def test_is_one_for_all_who_start_at_once(self, tmp_path: Path) -> None:
-        start = [sys.executable, "-c", MAKE_A_KEY_SLOWLY, str(tmp_path / "key")]
-        starts = [subprocess.Popen(start, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-        keys = {started.communicate()[0] for started in starts}
-        assert len(keys) == 1
-        assert len(decoded(keys.pop().strip())) == 65
+    def test_stays_what_it_was(self) -> None:
+        """Whoever changes how it is made ends the subscriptions of everybody."""
+        assert vapid_key("", "a secret").public_key == OF_A_SECRET
 
-    def test_is_not_touched_where_one_is_given(self, tmp_path: Path) -> None:
+    def test_is_a_key_like_any_other(self) -> None:
+        key = vapid_key("", "a secret")
+        assert VapidKey.from_text(key.private_text).public_key == key.public_key
+
+    def test_does_not_count_where_one_is_given(self) -> None:
         given = VapidKey.generate()
-        assert vapid_key(given.private_text, tmp_path / "key").public_key == given.public_key
-        assert list(tmp_path.iterdir()) == []
+        assert vapid_key(given.private_text, "a secret").public_key == given.public_key
 
-    def test_that_is_none_is_named_and_left_as_it_is(self, tmp_path: Path) -> None:
-        path = tmp_path / "key"
-        path.write_text("something else")
-        with pytest.raises(ValueError, match=str(path)):
-            vapid_key("", path)
-        assert path.read_text() == "something else"
+    def test_is_not_made_instead_of_a_given_one_that_is_none(self) -> None:
+        with pytest.raises(ValueError, match="32 bytes"):
+            vapid_key("something else", "a secret")
+
+
+class TestTheSubject:
+    @pytest.mark.parametrize(
+        ("mail_from", "public_url", "subject"),
+        [
+            ("Chatty <chatty@example.com>", "https://chat.example.com", "mailto:chatty@example.com"),
+            ("chatty@example.com", "http://localhost:8000", "mailto:chatty@example.com"),
+            ("Chatty <chatty@localhost>", "https://chat.example.com", "https://chat.example.com"),
+            ("Chatty <chatty@mail.LOCALHOST>", "https://chat.example.com/chat", "https://chat.example.com/chat"),
+            ("Chatty", "https://chat.example.com", "https://chat.example.com"),
+            ("", "https://chat.example.com", "https://chat.example.com"),
+            ("Chatty <chatty@localhost>", "http://localhost:8000", "mailto:chatty@localhost"),
+            ("", "http://localhost:8000", "mailto:chatty@localhost"),
+        ],
+    )
+    def test_is_where_somebody_may_be_reached(self, mail_from: str, public_url: str, subject: str) -> None:
+        assert subject_of(mail_from, public_url) == subject
+        VapidTokens(VapidKey.generate(), subject)
 
 
 class TestTokens:

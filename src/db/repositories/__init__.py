@@ -25,6 +25,8 @@ from .notifications import Notifications
 from .outbox import Outbox
 from .people import People
 from .presence import Presence
+from .push_subscriptions import PushSubscriptions
+from .pushes import Pushes
 from .reactions import Reactions
 from .recipients import Recipients
 from .room_notifications import RoomNotifications
@@ -113,6 +115,14 @@ class Repositories:
     @cached_property
     def presence(self) -> Presence:
         return Presence(self._connection)
+
+    @cached_property
+    def push_subscriptions(self) -> PushSubscriptions:
+        return PushSubscriptions(self._connection)
+
+    @cached_property
+    def pushes(self) -> Pushes:
+        return Pushes(self._connection)
 
     @cached_property
     def reactions(self) -> Reactions:

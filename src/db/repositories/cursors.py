@@ -79,8 +79,8 @@ class Cursors:
     async def move(self, room_id: UUID, user_id: UUID, seq: int, at: datetime) -> bool:
         """Set somebody's cursor to the line `seq`, which there is, and write down when.
 
-        False if it was there already, or beyond, or if the line is older than what they may read. The member's row is locked before the mark refers to the room:
-        senders lock the room and then the member.
+        False if it was there already, or beyond, or if the line is from before what they may read. The member's row is
+        locked before the mark refers to the room: senders lock the room and then the member.
         """
         ordinal = select(Message.ordinal).where(Message.room_id == room_id, Message.seq == seq).scalar_subquery()
         forward = (

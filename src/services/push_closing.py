@@ -1,0 +1,163 @@
+"""What is shown on somebody's devices is closed once they have read it on one of them (contract §7).
+
+With a push that was accepted, work is left that waits for its being read: so nothing is sent of what was never pushed,
+and nothing twice.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from ..clock import now
+from ..db.database import Database, Transaction
+from ..db.rows import Row
+from .notices import PUSH
+from .push_errands import STALE
+from .push_payloads import closing
+from .push_rounds import Push, Rounds
+
+SHOWN_FOR: Final = timedelta(days=30)
+"""Then nobody looks any more whether it was read."""
+MAX_TAGS: Final = 20
+TTL_SECONDS: Final = 3600
+"""Who is away for longer has lost what was to be shown anyhow: this took its place, by its topic."""
+PAUSE: Final = timedelta(seconds=60)
+_APPLE: Final = "push.apple.com"
+
+
+class Shown(NamedTuple):
+    """What somebody is shown: see `shown_of`."""
+
+    user_id: UUID
+    subject_id: UUID
+    ordinal: int | None
+    to: frozenset[UUID]
+    until: datetime
+    since: datetime | None
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Self:
+        since = payload.get("since")
+        return cls(
+            user_id=UUID(payload["user_id"]),
+            subject_id=UUID(payload["read"]),
+            ordinal=payload["ordinal"],
+            to=frozenset(UUID(each) for each in payload["to"]),
+            until=datetime.fromisoformat(payload["until"]),
+            since=datetime.fromisoformat(since) if since else None,
+        )
+
+
+class Closing:
+    def __init__(self, database: Database, rounds: Rounds) -> None:
+        self._database = database
+        self._rounds = rounds
+
+    async def carry_out(self, payload: Mapping[str, Any]) -> None:
+        """Close what is shown, if it was read; if it was not, wait on. Nothing is closed that something newer shows."""
+        shown, at = Shown.of(payload), now()
+        if at >= shown.until:
+            return
+        async with self._database.transaction() as tx:
+            subscriptions = await _where_to_close(tx, shown, payload, at)
+            total = await tx.rooms.unread_total(shown.user_id)
+        if not subscriptions:
+            return
+        # It need not wake a phone; and where what was to be shown still waits, this takes its place.
+        push = Push(lambda _: closing(shown.subject_id, total), shown.subject_id.hex, TTL_SECONDS, "low")
+        results = await self._rounds.push(push, subscriptions)
+        async with self._database.transaction() as tx:
+            for each, result in results.items():
+                if result.fate == "later":
+                    await self._try_again(tx, shown, payload, each, result.retry_after_seconds)
+            await tx.push_subscriptions.forget([each for each, result in results.items() if result.fate == "gone"])
+
+    async def _try_again(
+        self, tx: Transaction, shown: Shown, payload: Mapping[str, Any], subscription_id: UUID, seconds: float | None
+    ) -> None:
+        at = now()
+        since, due_at = shown.since or at, at + (PAUSE if seconds is None else timedelta(seconds=max(seconds, 1)))
+        if due_at <= since + STALE:
+            key = f"{shown_key(shown.user_id, shown.subject_id)}:{subscription_id.hex}"
+            again = {**payload, "to": [subscription_id.hex], "since": since.isoformat()}
+            await tx.pushes.hold(PUSH, key, again, at, due_at)
+
+
+async def close_pushed(tx: Transaction, user_id: UUID, *subject_ids: UUID) -> bool:
+    """Close what was pushed to somebody of these, rooms or notifications, as this transaction reads them.
+
+    Call it after what reads them, which locks: see `repositories.pushes.hold_cursor`. True if there is work to do.
+    """
+    keys = [shown_key(user_id, subject_id) for subject_id in subject_ids]
+    return await tx.pushes.release(keys, now()) if keys else False
+
+
+def shown_key(user_id: UUID, subject_id: UUID) -> str:
+    """The key of the work to close what somebody is shown of a room, or of one notification."""
+    return f"shown:{user_id.hex}:{subject_id.hex}"
+
+
+def shown_of(
+    user_id: UUID, subject_id: UUID, ordinal: int | None, subscription_ids: Collection[UUID], until: str
+) -> dict[str, Any]:
+    """The outbox's payload of it. `ordinal`: up to which line it tells of the room; None of a stored notification."""
+    to = sorted(each.hex for each in subscription_ids)
+    return {"user_id": str(user_id), "read": str(subject_id), "ordinal": ordinal, "to": to, "until": until}
+
+
+def tags_key(subscription_id: UUID) -> str:
+    """The key of the tags that the next push to a browser closes by the way."""
+    return f"tags:{subscription_id.hex}"
+
+
+def added(payload: Mapping[str, Any] | None, user_id: UUID, tag: UUID) -> dict[str, Any]:
+    """What waits under `tags_key`, with one more; of another person's nothing is left."""
+    earlier = tags_in(payload, user_id)
+    return {"user_id": str(user_id), "tags": [*(each for each in earlier if each != str(tag)), str(tag)][-MAX_TAGS:]}
+
+
+def tags_in(payload: Mapping[str, Any] | None, user_id: UUID) -> list[str]:
+    if payload is None or payload["user_id"] != str(user_id):
+        return []
+    return list(payload["tags"])
+
+
+def must_show(subscription: Row) -> bool:
+    """Does this push service withdraw the permission after pushes that show nothing?"""
+    host = urlsplit(subscription.endpoint).hostname or ""
+    return host == _APPLE or host.endswith(f".{_APPLE}")
+
+
+async def _where_to_close(tx: Transaction, shown: Shown, payload: Mapping[str, Any], at: datetime) -> list[Row]:
+    """The browsers that are to be told; those that must show something are told with the next push."""
+    key = shown_key(shown.user_id, shown.subject_id)
+    if await tx.users.me_row(shown.user_id) is None:
+        return []
+    if await _is_unread(tx, shown):
+        if shown.since is None and await tx.pushes.held(key) is None:
+            await tx.pushes.hold(PUSH, key, payload, at, shown.until)
+        return []
+    if await tx.pushes.held(key):
+        return []
+    living = (await tx.push_subscriptions.living([shown.user_id], at)).get(shown.user_id, [])
+    concerned = [row for row in living if row.id in shown.to]
+    for row in concerned:
+        if must_show(row):
+            tags = added(await tx.pushes.held(tags_key(row.id)), shown.user_id, shown.subject_id)
+            await tx.pushes.hold(PUSH, tags_key(row.id), tags, at, at + SHOWN_FOR)
+    return [row for row in concerned if not must_show(row)]
+
+
+async def _is_unread(tx: Transaction, shown: Shown) -> bool:
+    """Nobody reads it until COMMIT."""
+    if shown.ordinal is not None:
+        cursor = await tx.pushes.hold_cursor(shown.user_id, shown.subject_id)
+        if cursor is None or cursor.listed_at is None:
+            return False
+        return bool(max(cursor.read_ordinal, cursor.notified_ordinal) < shown.ordinal)
+    if not await tx.pushes.hold_notification(shown.subject_id):
+        return False
+    row = (await tx.notifications.visible([shown.subject_id])).get(shown.subject_id)
+    return row is not None and row.read_at is None

@@ -1,0 +1,90 @@
+"""One thing pushed to the browsers of one person, and what became of it at each."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from ..db.rows import Row
+from ..push.endpoints import Subscription, audience_of
+from ..push.failures import Gone, PushFailed, Refused, TryLater
+from ..push.sender import PushSender, Urgency
+
+log = structlog.get_logger("chatty.pushes")
+
+AT_ONCE: Final = 5
+PATIENCE_SECONDS: float = 5
+"""For all browsers of a person: whoever can sign in can name a push service that keeps silent, and others wait."""
+DISOWNED: Final = frozenset([400, 401, 403])
+"""What is answered to a subscription that is of another key of ours, or was never one."""
+
+Fate = Literal["sent", "later", "refused", "gone"]
+
+
+class Push(NamedTuple):
+    """What every browser gets. `payload`: for each, by its subscription's row."""
+
+    payload: Callable[[Row], bytes]
+    topic: str
+    ttl: int
+    urgency: Urgency
+
+
+class Result(NamedTuple):
+    """`retry_after_seconds`: when the push service wants to be asked again, if it says so."""
+
+    fate: Fate
+    retry_after_seconds: float | None = None
+
+
+class Rounds:
+    def __init__(self, sender: PushSender) -> None:
+        self._sender = sender
+
+    async def push(self, push: Push, subscriptions: Sequence[Row]) -> Mapping[UUID, Result]:
+        """Push to all of these, some at once; what became of it, by their ids."""
+        some = asyncio.Semaphore(AT_ONCE)
+
+        async def one(row: Row) -> Result:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS), some:
+                    return await self._push_to(push, row)
+            except TimeoutError:
+                _tell(row, TryLater("slow"), "A push service is slow; it is asked again.")
+                return Result("later")
+
+        results = await asyncio.gather(*(one(row) for row in subscriptions))
+        return {row.id: result for row, result in zip(subscriptions, results, strict=True)}
+
+    async def _push_to(self, push: Push, row: Row) -> Result:
+        subscription = Subscription(row.endpoint, row.p256dh, row.auth)
+        try:
+            await self._sender.send(
+                subscription, push.payload(row), topic=push.topic, ttl=push.ttl, urgency=push.urgency
+            )
+        except Gone:
+            return Result("gone")
+        except TryLater as failure:
+            _tell(row, failure, "A push service is away; it is asked again.")
+            return Result("later", failure.retry_after_seconds)
+        except Refused as failure:
+            if failure.status in DISOWNED:
+                _tell(row, failure, "A push service takes no pushes of ours for a browser; it is forgotten.")
+                return Result("gone")
+            _tell(row, failure, "A push was refused.")
+            return Result("refused")
+        return Result("sent")
+
+
+def _tell(row: Row, failure: PushFailed, what: str) -> None:
+    """Which push service, and of its address only the origin: the rest is a secret."""
+    log.warning(what, service=audience_of(row.endpoint), subscription=str(row.id), reason=failure.reason)
+
+
+def fate_of(results: Mapping[UUID, Result]) -> Fate:
+    """What became of it all in all: sent, if any browser took it."""
+    fates = {result.fate for result in results.values()}
+    order: tuple[Fate, ...] = ("sent", "later", "refused")
+    return next((fate for fate in order if fate in fates), "gone")
