@@ -166,6 +166,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
     parts.bus.subscribe(parts.unread.hear)
     parts.bus.subscribe(parts.live_notifications.hear)
     parts.bus.subscribe(parts.typing.hear)
+    parts.bus.subscribe(parts.push_closer.hear)
 
 
 def _checks(parts: Parts) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -198,6 +199,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
             parts.heads.run(),
             parts.outbox.run(),
             parts.ladder.run(),
+            parts.push_closer.run(),
             housekeeping.run(),
             parts.files.sweeps.run(),
         )

@@ -43,6 +43,7 @@ from .services.people import People
 from .services.preferences import Preferences
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
+from .services.push_closer import PushCloser
 from .services.push_subscriptions import PushSubscriptions
 from .services.pushes import Pushes
 from .services.reactions import Reactions
@@ -114,6 +115,7 @@ class Parts:
     push_sender: PushSender
     push_subscriptions: PushSubscriptions
     pushes: Pushes
+    push_closer: PushCloser
 
 
 def build(settings: Settings) -> Parts:
@@ -153,7 +155,7 @@ def build(settings: Settings) -> Parts:
     allowed = settings.notifications.origins
     push_sender = PushSender(key, subject_of(settings.mail_from, settings.public_url), allowed)
     pushes = Pushes(database, push_sender, Links(settings.public_url, files.signatures).to(None))
-    outbox.also(PUSH, pushes.carry_out)
+    outbox.in_batches(PUSH, pushes.carry_out_some, at_once=50, poll_seconds=1)
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants, outbox.wake)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
@@ -204,6 +206,7 @@ def build(settings: Settings) -> Parts:
         push_sender=push_sender,
         push_subscriptions=PushSubscriptions(database, key.public_key, allowed),
         pushes=pushes,
+        push_closer=PushCloser(database, outbox.wake),
     )
 
 

@@ -96,7 +96,12 @@ async def close_pushed(tx: Transaction, user_id: UUID, *subject_ids: UUID) -> bo
 
 def shown_key(user_id: UUID, subject_id: UUID) -> str:
     """The key of the work to close what somebody is shown of a room, or of one notification."""
-    return f"shown:{user_id.hex}:{subject_id.hex}"
+    return f"{shown_by(user_id)}{subject_id.hex}"
+
+
+def shown_by(user_id: UUID) -> str:
+    """With what all of somebody's begin."""
+    return f"shown:{user_id.hex}:"
 
 
 def shown_of(

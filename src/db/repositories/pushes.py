@@ -1,6 +1,6 @@
 """What a push asks that nobody else does, and the work that waits for something to be read."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -96,6 +96,16 @@ class Pushes:
             row = {"id": new_id(), "kind": kind, "key": key, "payload": payload, "attempts": 0}
             add = insert_if_absent(self._connection.dialect.name, OutboxItem)
             await self._connection.execute(add, [{**row, "created_at": moment, "due_at": until}])
+
+    async def waiting(self, keys: Collection[str]) -> Sequence[str]:
+        """Those of these keys under which work waits."""
+        found = select(OutboxItem.key).where(OutboxItem.key.in_(keys))
+        return [str(key) for key in (await self._connection.scalars(found)).all()]
+
+    async def waiting_under(self, beginning: str) -> Sequence[str]:
+        """The keys under which work waits that begin so. Reads all keys: what orders an index differs by database."""
+        found = select(OutboxItem.key).where(OutboxItem.key.startswith(beginning, autoescape=True))
+        return [str(key) for key in (await self._connection.scalars(found)).all()]
 
     async def release(self, keys: Collection[str], moment: datetime) -> bool:
         """Have what waits under these keys done now. False if nothing does."""
