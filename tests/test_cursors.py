@@ -42,9 +42,9 @@ async def read(person: Person, room_id: str, seq: int) -> tuple[int, int, int]:
 
 
 async def marks(service: Service) -> list[tuple[int, ...]]:
-    """What is written down of who has read what: the numbers of lines, in the order of time."""
+    """What is written down of who has read what: the numbers of lines."""
     async with service.parts.database.snapshot() as reads:
-        return [tuple(row) for row in await reads._connection.execute(text("SELECT seq FROM read_marks ORDER BY at"))]
+        return [tuple(row) for row in await reads._connection.execute(text("SELECT seq FROM read_marks ORDER BY seq"))]
 
 
 async def test_a_cursor_goes_forward_never_back_and_not_past_the_end(
