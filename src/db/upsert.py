@@ -1,5 +1,8 @@
-"""INSERT … ON CONFLICT DO NOTHING, which SQLAlchemy has once for each database."""
+"""INSERT … ON CONFLICT, which SQLAlchemy has once for each database."""
 
+from typing import Any
+
+from sqlalchemy import false
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 
@@ -14,3 +17,17 @@ def insert_if_absent(dialect: str, table: type[Base]) -> Insert:
 
     postgres: Insert = postgresql.insert(table).on_conflict_do_nothing()  # type: ignore[assignment]
     return postgres
+
+
+def insert_or_hold(dialect: str, table: type[Base], unique: str) -> Any:
+    """The same where the column `unique` refuses; the row that is there then stays as it is until COMMIT.
+
+    SQLite has one writer at a time, beside whom nobody changes anything.
+    """
+    if dialect == "sqlite":
+        return insert_if_absent(dialect, table)
+    from sqlalchemy.dialects import postgresql
+
+    column = table.__table__.c[unique]
+    # PostgreSQL locks the row before it looks at the condition.
+    return postgresql.insert(table).on_conflict_do_update(index_elements=[column], set_={unique: column}, where=false())
