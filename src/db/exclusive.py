@@ -35,8 +35,7 @@ async def taken_on(engine: AsyncEngine, ids: Collection[UUID]) -> AsyncIterator[
     It is in no transaction meanwhile, which the server would end if it took long.
     """
     by_key = {_key(each): each for each in ids}
-    async with engine.connect() as connection:
-        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         keys = (await connection.scalars(_TAKE, {"keys": [*by_key]})).all()
         try:
             yield frozenset(by_key[key] for key in keys)

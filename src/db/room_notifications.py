@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Integer, Select, Uuid, and_, bindparam, case, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 
-from .models import Block, Delivery, Member, Message, Notification, Room, User, UtcDateTime
+from .models import Block, Delivery, Member, Message, Room, User, UtcDateTime
 from .pairs import DIALECTS, pairs_in
 from .snapshots import DIRECT, any_of
-from .visible_notifications import AT, barred, first_file
+from .visible_notifications import AT, first_file
 
 LINES_SHOWN = 3
 """So many of its newest lines a digest shows of a room."""
