@@ -53,8 +53,8 @@ class Addressee:
 class Part(NamedTuple):
     """A room in a digest with `unread` messages.
 
-    `lines` are some of those it tells of, newest first, `told` all of them. `name`: what it has been named, None if nothing or not known. `since`: when the first came of which no mail has
-    told yet; None if there is none.
+    `lines` are some of those it tells of, newest first, `told` all of them. `name`: what it has been named, None if
+    nothing or not known. `since`: when the first came of which no mail has told yet; None if there is none.
     """
 
     room_id: UUID
