@@ -521,13 +521,13 @@ class TestWorkers:
     ) -> None:
         anna, boris, clara = people
         await post.choose(clara, kinds={"message": {"email": False}})
-        honest = digests._note
+        honest = digests._write
 
         async def fail(*_: Any) -> None:
-            monkeypatch.setattr(digests, "_note", honest)
+            monkeypatch.setattr(digests, "_write", honest)
             raise Unavailable
 
-        monkeypatch.setattr(digests, "_note", fail)
+        monkeypatch.setattr(digests, "_write", fail)
         await post.say(anna, room)
         mails = await post.wait(60)
         assert [to(mail) for mail in mails] == [boris, boris]

@@ -1,5 +1,6 @@
 """INSERT … ON CONFLICT, which SQLAlchemy has once for each database."""
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import false
@@ -9,6 +10,7 @@ from sqlalchemy.dialects.sqlite import Insert
 from .models import Base
 
 
+@lru_cache
 def insert_if_absent(dialect: str, table: type[Base]) -> Insert:
     """An INSERT into `table` that adds nothing where a unique constraint refuses. `dialect`: of the connection."""
     if dialect == "sqlite":
@@ -19,6 +21,7 @@ def insert_if_absent(dialect: str, table: type[Base]) -> Insert:
     return postgres
 
 
+@lru_cache
 def insert_or_hold(dialect: str, table: type[Base], unique: str) -> Any:
     """The same where the column `unique` refuses; the row that is there then stays as it is until COMMIT.
 
@@ -31,3 +34,16 @@ def insert_or_hold(dialect: str, table: type[Base], unique: str) -> Any:
     column = table.__table__.c[unique]
     # PostgreSQL locks the row before it looks at the condition.
     return postgresql.insert(table).on_conflict_do_update(index_elements=[column], set_={unique: column}, where=false())
+
+
+@lru_cache
+def insert_or_set(dialect: str, table: type[Base], *columns: str) -> Any:
+    """The same where the primary key refuses: then these columns of the row that is there are set."""
+    if dialect == "sqlite":
+        add: Any = sqlite.insert(table)
+    else:
+        from sqlalchemy.dialects import postgresql
+
+        add = postgresql.insert(table)
+    key = [*table.__table__.primary_key]
+    return add.on_conflict_do_update(index_elements=key, set_={name: add.excluded[name] for name in columns})

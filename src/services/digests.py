@@ -28,7 +28,7 @@ log = structlog.get_logger("chatty.digests")
 AT_ONCE = 64
 """People for whom all is read together."""
 TOGETHER = 12
-"""Mails that are written down as sent together: so many at most go out once more if the process is killed."""
+"""Mails that are written down as sent together. Twice as many at most go out once more if the process is killed."""
 CONNECTIONS = 6
 """Fewer than there are: the mails of accounts must not wait for these."""
 MAIL_SECONDS = 15
@@ -59,9 +59,7 @@ class Digests:
             }
             plans = await self._plans({user_id: by_person[user_id] for user_id in mine})
             outcomes |= plans.later
-            for first in range(0, len(plans.mails), TOGETHER):
-                some = plans.mails[first : first + TOGETHER]
-                outcomes |= await uninterrupted(self._send(some, deadline))
+            outcomes |= await uninterrupted(self._send_all(plans.mails, deadline))
         return outcomes
 
     async def _plans(self, items: Mapping[UUID, Row]) -> Plans:
@@ -72,16 +70,31 @@ class Digests:
                 await tx.deliveries.record(plans.spans)
         return plans
 
-    async def _send(self, plans: Sequence[Plan], deadline: float) -> Mapping[UUID, Outcome]:
-        """Send some mails and write down what became of them, as close together as can be."""
+    async def _send_all(self, plans: Sequence[Plan], deadline: float) -> Mapping[UUID, Outcome]:
+        """Send some mails at a time, and write down what became of them while the next ones are sent."""
+        outcomes: dict[UUID, Outcome] = {}
+        noting: asyncio.Task[Mapping[UUID, Outcome]] | None = None
+        for first in range(0, len(plans), TOGETHER):
+            fates = await self._send(plans[first : first + TOGETHER], deadline)
+            if noting:
+                outcomes |= await noting
+            noting = asyncio.create_task(self._note(fates))
+        if noting:
+            outcomes |= await noting
+        return outcomes
+
+    async def _send(self, plans: Sequence[Plan], deadline: float) -> Sequence["_Fate"]:
         outcomes = await asyncio.gather(*(self._outcome(plan, deadline) for plan in plans))
-        fates = [_fate_of(plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True)]
+        return [_fate_of(plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True)]
+
+    async def _note(self, fates: Sequence["_Fate"]) -> Mapping[UUID, Outcome]:
+        """What becomes of the work, once it is written down what became of the mails."""
         try:
             async with self._database.transaction() as tx:
-                await _note(tx, fates, now())
+                await _write(tx, fates, now())
         except Exception as error:
             log.warning("Digests were sent, and that could not be noted; they come again.", error=type(error).__name__)
-            return {plan.item.id: error for plan in plans}
+            return {fate.plan.item.id: error for fate in fates}
         return {fate.plan.item.id: fate.outcome for fate in fates}
 
     async def _outcome(self, plan: Plan, deadline: float) -> Outcome:
@@ -119,7 +132,7 @@ def _fate_of(plan: Plan, outcome: Outcome) -> _Fate:
     return _Fate(plan, outcome, ())
 
 
-async def _note(tx: Transaction, fates: Sequence[_Fate], at: datetime) -> None:
+async def _write(tx: Transaction, fates: Sequence[_Fate], at: datetime) -> None:
     """All of it at once: whoever looks next sees that it was sent, or does it again."""
     if bounced := {fate.plan.email_key for fate in fates if fate.bounced}:
         await tx.users.mark_bounced(bounced, at)

@@ -13,7 +13,7 @@ from ..models import Member, Message, Notification, ReadMark, Room
 from ..models import NotificationPreferences as Table
 from ..rows import Row
 from ..snapshots import DIRECT, any_of
-from ..upsert import insert_if_absent
+from ..upsert import insert_if_absent, insert_or_set
 
 _COLUMNS = tuple(Table.__table__.columns)
 _OF = select(*_COLUMNS).where(any_of(Table.user_id, "user_ids")).execution_options(**DIRECT)
@@ -74,17 +74,14 @@ class NotificationPreferences:
 
     async def set_mailed(self, user_ids: Collection[UUID], at: datetime) -> None:
         """Write that a digest went out to these people."""
-        await self._add_absent(user_ids)
-        ids = (await self._connection.scalars(_locks(user_ids))).all()
-        await self._connection.execute(update(Table).where(Table.user_id.in_(ids)).values(mailed_at=at))
+        rows = [{**row, "mailed_at": at} for row in _untouched(user_ids)]
+        if rows:
+            await self._connection.execute(insert_or_set(self._connection.dialect.name, Table, "mailed_at"), rows)
 
     async def _add_absent(self, user_ids: Collection[UUID]) -> None:
-        add = insert_if_absent(self._connection.dialect.name, Table)
-        rows = [{"user_id": user_id, "kinds": {}, "hide_content": False} for user_id in sorted(user_ids)]
-        if rows:
-            await self._connection.execute(add, rows)
+        await self._connection.execute(insert_if_absent(self._connection.dialect.name, Table), _untouched(user_ids))
 
 
-def _locks(user_ids: Collection[UUID]) -> Any:
-    """In the order of their ids, so that two who change several never wait for each other."""
-    return select(Table.user_id).where(Table.user_id.in_(user_ids)).order_by(Table.user_id).with_for_update()
+def _untouched(user_ids: Collection[UUID]) -> list[dict[str, Any]]:
+    """Rows of who has chosen nothing, in the order of their ids: two who write several never wait for each other."""
+    return [{"user_id": user_id, "kinds": {}, "hide_content": False} for user_id in sorted(user_ids)]
