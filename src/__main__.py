@@ -121,6 +121,19 @@ def why(message: Annotated[UUID, typer.Argument(help="Its id.")], person: Annota
 
 
 @cli.command()
+def bounced(addresses: Annotated[list[str], typer.Argument(help="As the mail that came back names them.")]) -> None:
+    """Mark addresses at which mail came back: no digests go there until they are verified anew.
+
+    For the bounce script of a mail server. Which addresses are known here is not said, only how many.
+    """
+    from .bounce_report import mark
+
+    settings = _settings()
+    with _in_sentences():
+        mark(settings, addresses)
+
+
+@cli.command()
 def openapi() -> None:
     """Print the REST contract, an OpenAPI 3.1 document."""
     from .app import openapi as document

@@ -36,6 +36,7 @@ from .controllers.rooms import RoomsController
 from .controllers.search import SearchController
 from .controllers.serving import mount
 from .controllers.socket_edge import SocketEdge
+from .controllers.unsubscribing import UnsubscribingController
 from .db import migrate
 from .errors import Unavailable
 from .parts import Parts, build
@@ -62,6 +63,7 @@ CONTROLLERS = (
     NotificationsController,
     DeliveriesController,
     PushController,
+    UnsubscribingController,
 )
 NAMESPACES = (ChatNamespace, NotificationNamespace)
 
@@ -113,6 +115,7 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         NotificationsController(parts.notifications, parts.preferences),
         DeliveriesController(parts.deliveries),
         PushController(parts.push_subscriptions),
+        UnsubscribingController(parts.unsubscribing, parts.settings.public_url),
     )
     mount(
         app,

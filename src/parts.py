@@ -18,9 +18,13 @@ from .realtime.bus import Bus
 from .realtime.connections import Connections
 from .services.accounts import Accounts
 from .services.blocks import Blocks
+from .services.bounces import Bounces
 from .services.cursors import Cursors
 from .services.deletion import Deletion
 from .services.deliveries import Deliveries
+from .services.digest_mails import DigestMails
+from .services.digest_plans import Pace
+from .services.digests import AT_ONCE, Digests
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
@@ -35,12 +39,12 @@ from .services.live_notifications import LiveNotifications
 from .services.mailer import Mailer, mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
-from .services.notices import PUSH, Notices, Rungs
+from .services.notices import DIGEST, PUSH, Notices, Rungs
 from .services.notifications import Notifications
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
-from .services.preferences import Preferences
+from .services.preferences import Preferences, turn_off_email
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
 from .services.push_closer import PushCloser
@@ -61,6 +65,7 @@ from .services.tokens import Tokens
 from .services.typing import TypingState
 from .services.unlinks import Unlinks
 from .services.unread import UnreadCounts
+from .services.unsubscribing import UnsubscribeTokens, Unsubscribing
 from .sign_in_settings import HOST
 from .storage.storages import store_for
 
@@ -116,6 +121,9 @@ class Parts:
     push_subscriptions: PushSubscriptions
     pushes: Pushes
     push_closer: PushCloser
+    digests: Digests
+    bounces: Bounces
+    unsubscribing: Unsubscribing
 
 
 def build(settings: Settings) -> Parts:
@@ -156,6 +164,15 @@ def build(settings: Settings) -> Parts:
     push_sender = PushSender(key, subject_of(settings.mail_from, settings.public_url), allowed)
     pushes = Pushes(database, push_sender, Links(settings.public_url, files.signatures).to(None))
     outbox.in_batches(PUSH, pushes.carry_out_some, at_once=50, poll_seconds=1)
+    links = UnsubscribeTokens(settings.signing_key, settings.public_url)
+    digests = Digests(
+        database,
+        mailer,
+        DigestMails(settings.public_url, settings.mail_from, links),
+        settings.public_url,
+        Pace(settings.notifications.email_after, settings.notifications.email_every),
+    )
+    outbox.in_batches(DIGEST, digests.carry_out, at_once=AT_ONCE, poll_seconds=1)
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants, outbox.wake)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
@@ -207,6 +224,9 @@ def build(settings: Settings) -> Parts:
         push_subscriptions=PushSubscriptions(database, key.public_key, allowed),
         pushes=pushes,
         push_closer=PushCloser(database, outbox.wake),
+        digests=digests,
+        bounces=Bounces(database),
+        unsubscribing=Unsubscribing(database, links, turn_off_email),
     )
 
 

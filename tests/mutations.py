@@ -423,7 +423,7 @@ CHANGES_NO_ROOM = {
     ("POST", "/auth/email/resend"), ("PATCH", "/users/me"), ("POST", "/friends/requests"),
     ("POST", "/friends/requests/{user_id}/accept"), ("POST", "/friends/requests/{user_id}/decline"),
     ("DELETE", "/friends/requests/{user_id}"), ("PATCH", "/friends/{user_id}"), ("DELETE", "/friends/{user_id}"),
-    ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"),
+    ("POST", "/auth/exchange"), ("POST", "/auth/oauth/kakao/unlinked"), ("POST", "/notifications/unsubscribe"),
     ("PUT", "/users/me/identities/{provider}"), ("DELETE", "/users/me/identities/{provider}"),
     ("PUT", "/users/me/avatar"), ("DELETE", "/users/me/avatar"), ("POST", "/rooms/{room_id}/files"),
     ("OPTIONS", "/rooms/{room_id}/uploads"), ("PUT", "/notifications/push"), ("DELETE", "/notifications/push"),

@@ -191,6 +191,8 @@ OPEN = {
     ("GET", "/files/{file_id}/thumbnail"): 401,
     ("GET", "/auth/oauth/kakao/unlinked"): 401,
     ("POST", "/auth/oauth/kakao/unlinked"): 401,
+    ("POST", "/notifications/unsubscribe"): 401,
+    ("GET", "/notifications/unsubscribe"): 200,  # the page to which it leads
 }
 
 # The code of the error, or "" for success.

@@ -25,7 +25,7 @@ class UnsubscribingController:
         errors=(Unauthorized, Malformed, TooLarge),
         any_query=True,
     )
-    async def unsubscribe(self, request: web.Request, query: UnsubscribeQuery) -> Unsubscribed:
+    async def stop_mails(self, request: web.Request, query: UnsubscribeQuery) -> Unsubscribed:
         """Send me no more mails of notifications: by the token of such a mail.
 
         This is the `List-Unsubscribe` of RFC 8058; mail programs send `List-Unsubscribe=One-Click` as a form. The body
@@ -43,7 +43,7 @@ class UnsubscribingController:
         limit="unsubscribe",
         any_query=True,
     )
-    async def ask(self, query: UnsubscribeQuery) -> Answer[None]:
+    async def ask_to_stop_mails(self, query: UnsubscribeQuery) -> Answer[None]:
         """Go to the page with the button. Opening this changes nothing: those who scan mails open all links.
 
         For mail programs that do not know RFC 8058 and open the address of `List-Unsubscribe` in a browser.

@@ -6,15 +6,17 @@ never a message.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import partial
 from typing import Any, cast
+from uuid import UUID
 
 from sqlalchemy import Select, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from . import sqlite
 from .direct import DirectReads, Driver, Prepared
+from .exclusive import taken_here, taken_on
 from .failures import translated
 from .repositories import Repositories
 from .sends import Sends
@@ -53,6 +55,7 @@ class Database:
             self.sends = postgres_sends.lanes(url, publish)
         self._patience = asyncio.Semaphore(1 if self.is_sqlite else PATIENT)
         self._prepared: dict[Select[Any], Prepared] = {}
+        self._taken: set[UUID] = set()
         self._direct = Repositories(cast(AsyncConnection, DirectReads(self._single)))  # as much of one as is needed
 
     @contextlib.asynccontextmanager
@@ -95,6 +98,12 @@ class Database:
         """
         with translated():
             yield self._direct
+
+    @contextlib.asynccontextmanager
+    async def exclusively(self, ids: Collection[UUID]) -> AsyncIterator[frozenset[UUID]]:
+        """Those of these ids that nobody else has had from here so, in any process, until the end of the block."""
+        async with taken_here(ids, self._taken) if self.is_sqlite else taken_on(self._writer, ids) as mine:
+            yield mine
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless the database answers."""

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Integer, Select, Uuid, and_, bindparam, case, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 
-from .models import Block, Member, Message, Notification, Room, User, UtcDateTime
+from .models import Block, Delivery, Member, Message, Room, User, UtcDateTime
 from .pairs import DIALECTS, pairs_in
 from .snapshots import DIRECT, any_of
-from .visible_notifications import AT, barred, first_file
+from .visible_notifications import AT, first_file
 
 LINES_SHOWN = 3
 """So many of its newest lines a digest shows of a room."""
@@ -117,17 +117,24 @@ COUNTS = (
     .execution_options(**DIRECT)
 )
 
-_MENTIONED = (
-    select(Notification.id)
-    .where(Notification.user_id == Member.user_id, Notification.room_id == Member.room_id)
-    .where(Notification.read_at.is_(None), Notification.kind == "mention", Notification.seq > Member.read_seq)
-    .where(Notification.seq >= Member.first_seq, ~barred(Notification.actor_id, Notification.user_id))
-    .exists()
-)
 _FURTHER = [
     _untold(_L.id, told=True).offset(place).scalar_subquery().label(f"line_{place}") for place in range(1, LINES_SHOWN)
 ]
-DIGESTS = _EACH_TOLD.add_columns(*_FURTHER, _MENTIONED.label("mentioned")).where(_OF_PEOPLE).execution_options(**DIRECT)
+_MAILED = (
+    select(func.max(Delivery.last_seq))
+    .where(Delivery.room_id == Member.room_id, Delivery.user_id == Member.user_id)
+    .where(Delivery.channel == "email", Delivery.status == "sent")
+    .correlate(Member)
+)
+_mailed_seq = func.coalesce(_MAILED.scalar_subquery(), 0)
+_first_unmailed = (
+    _untold(_L.created_at, told=True).where(_L.seq > _mailed_seq).order_by(None).order_by(_L.seq).scalar_subquery()
+)
+DIGESTS = (
+    _EACH_TOLD.add_columns(*_FURTHER, _mailed_seq.label("mailed_seq"), _first_unmailed.label("unmailed_since"))
+    .where(_OF_PEOPLE)
+    .execution_options(**DIRECT)
+)
 
 LINES = (
     select(

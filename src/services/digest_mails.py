@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 from .digest_layout import Entry, Link, Page, Section, as_html, as_text
@@ -164,4 +164,6 @@ def _text(text: str | None) -> str:
 
 
 def _time(at: datetime, words: Words, zone: tzinfo | None) -> str:
-    return words.time(at.astimezone(zone or UTC)) + ("" if zone else " UTC")
+    """Where it is not the reader's own clock, it is said whose."""
+    local = at.astimezone(zone or words.zone)
+    return words.time(local) + ("" if zone else f" {local.tzname()}")

@@ -1,7 +1,7 @@
 """What digests say, in Korean and in English. Everything that goes into a sentence is one line already."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Protocol
 
 from .mail_texts import Language
@@ -10,6 +10,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class Words(Protocol):
+    """`zone`: of those whose own is not known."""
+
+    zone: tzinfo
     somebody: str
     others: str
     open_room: str
@@ -39,6 +42,7 @@ class Words(Protocol):
 
 
 class Korean:
+    zone: tzinfo = timezone(timedelta(hours=9), "KST")
     somebody = "알 수 없는 사용자"
     others = "그 밖의 알림"
     open_room = "대화방 열기"
@@ -96,6 +100,7 @@ class Korean:
 
 
 class English:
+    zone: tzinfo = UTC
     somebody = "somebody"
     others = "Other notifications"
     open_room = "Open the conversation"

@@ -18,6 +18,7 @@ from ..db.rows import Row
 from .letters import Letter, message_id
 from .mail_texts import Language, write
 from .mailer import Mailer
+from .smtp_refusals import AddressRefused
 
 MAIL = "mail"
 About = Literal[
@@ -94,7 +95,15 @@ class Mails:
         async with self._database.transaction() as tx:
             letter = await self._written(tx, item)
         if letter:
-            await self._mailer.send(letter)
+            try:
+                await self._mailer.send(letter)
+            except AddressRefused:
+                await self._mark_bounced(letter.recipient)
+                raise
+
+    async def _mark_bounced(self, address: str) -> None:
+        async with self._database.transaction() as tx:
+            await tx.users.mark_bounced([email_key(address)], now())
 
     async def _written(self, tx: Transaction, item: Row) -> Letter | None:
         payload: Mapping[str, Any] = item.payload

@@ -1,10 +1,11 @@
 """How somebody wants to be told: by kind and channel, when not, and with what in it (contract §7, §9)."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..db.database import Database
+from ..db.database import Database, Transaction
 from ..db.repositories import Repositories
 from ..db.rows import Row
 from ..events import NotificationsSettled
@@ -41,6 +42,12 @@ class Preferences:
             if allowed(before.kinds, "in_app") != allowed(row.kinds, "in_app"):
                 tx.announce(NotificationsSettled(frozenset({user_id}), None))
             return _view(row)
+
+
+async def turn_off_email(tx: Transaction, user_id: UUID, at: datetime) -> None:
+    """Have somebody get no mails of notifications any more; nothing for who is gone."""
+    if await tx.users.lock(user_id):
+        await tx.notification_preferences.turn_off_email(user_id, at)
 
 
 async def allowed_for(

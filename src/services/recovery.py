@@ -45,10 +45,13 @@ class Recovery:
             await tx.users.verify_email(used.user_id, used.email_key, moment)
 
     async def resend_verification(self, viewer: Viewer, client: ClientInfo) -> None:
-        """Another mail with a new token, in place of the earlier one; none if the address is verified already."""
+        """Another mail with a new token, in place of the earlier one; none if the address is known to be theirs.
+
+        It is not any more once a mail to it has come back.
+        """
         async with self._database.single_read() as reads:
             row = await reads.users.me_row(viewer.user_id)
-        if row is None or row.email_key is None or row.email_verified_at:
+        if row is None or row.email_key is None or (row.email_verified_at and not row.email_bounced_at):
             return
         await self._throttle.hit("mail_per_address", client.network)
         await self._throttle.hit("mail_per_account", "verify", fingerprint(row.email_key))

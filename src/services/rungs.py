@@ -131,12 +131,13 @@ class Reader:
 
     def mail(self, sort: Sort, due_at: datetime) -> Outcome:
         """What becomes of lines on this rung, which is reached then."""
-        if reason := self.wants("email", sort) or self._unreachable():
+        if reason := self.wants("email", sort) or self.unreachable():
             return Outcome("skipped", reason)
         end = end_of_quiet(self.preferences, due_at)
         return Outcome("pending", "quiet_hours" if end else None, end or due_at)
 
-    def _unreachable(self) -> DeliveryReason | None:
+    def unreachable(self) -> DeliveryReason | None:
+        """Why no mail would reach them; None if one would."""
         if not self.email:
             return "no_address"
         if self.bounced:

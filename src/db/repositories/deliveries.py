@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -164,6 +165,7 @@ def _named(span: Span) -> dict[str, Any]:
     return {f"the_{key.name}": value for key, value in zip(_KEY, span, strict=False)}
 
 
+@lru_cache
 def _upsert(dialect: str) -> Any:
     """INSERT, or where somebody has just decided the same lines, what is decided now; but what was sent was sent."""
     if dialect == "sqlite":

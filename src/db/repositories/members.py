@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..cursors import Key
-from ..models import Member, User
+from ..models import Member, Room, User
+from ..pairs import DIALECTS, Pair, as_pairs, pairs_in
 from ..rows import Row
 from ..snapshots import DIRECT, any_of
 
@@ -41,6 +42,16 @@ _SHOWN = (
     .where(_OF_ROOMS)
 )
 _ALL_OF = _SHOWN.order_by(Member.room_id, Member.joined_at, Member.user_id).execution_options(**DIRECT)
+
+
+def _named(dialect: str) -> Any:
+    pairs = pairs_in(dialect)
+    these = and_(Member.user_id == pairs.c.user_id, Member.room_id == pairs.c.room_id)
+    names = select(Member.user_id, Member.room_id, Member.alias, Room.name).join(Room, Room.id == Member.room_id)
+    return names.join(pairs, these).execution_options(**DIRECT)
+
+
+_NAMED = {dialect: _named(dialect) for dialect in DIALECTS}
 _PLACE = func.row_number().over(partition_by=Member.room_id, order_by=(Member.joined_at, Member.user_id))
 _RANKED = _SHOWN.add_columns(_PLACE.label("place")).subquery()
 _FIRST_OF = select(_RANKED).where(_RANKED.c.place <= SHOWN).order_by(_RANKED.c.room_id, _RANKED.c.place)
@@ -66,6 +77,11 @@ class Members:
         """How many are in each of these rooms."""
         rows = await self._connection.execute(_COUNTS, {"room_ids": list(room_ids)})
         return {row.room_id: row.members for row in rows.all()}
+
+    async def names(self, pairs: Collection[Pair]) -> dict[Pair, str | None]:
+        """What each of these (person, room) has been named: by the person, or for all. Without who is no member."""
+        rows = (await self._connection.execute(_NAMED[self._connection.dialect.name], {"pairs": as_pairs(pairs)})).all()
+        return {(row.user_id, row.room_id): row.alias or row.name for row in rows}
 
     async def some(self, room_id: UUID, user_ids: Collection[UUID]) -> Sequence[Row]:
         """Those of these people who are members, with who they are; the earliest first."""

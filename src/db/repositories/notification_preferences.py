@@ -5,18 +5,40 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...schemas.notifications import KINDS
+from ..models import Member, Message, Notification, ReadMark, Room
 from ..models import NotificationPreferences as Table
 from ..rows import Row
 from ..snapshots import DIRECT, any_of
-from ..upsert import insert_if_absent
+from ..upsert import insert_if_absent, insert_or_set
 
 _COLUMNS = tuple(Table.__table__.columns)
 _OF = select(*_COLUMNS).where(any_of(Table.user_id, "user_ids")).execution_options(**DIRECT)
 _LOCKED = select(*_COLUMNS).where(Table.user_id == bindparam("of_user", type_=Table.user_id.type)).with_for_update()
+_SINCE = Table.mailed_at
+_THERE = (ReadMark.room_id == Member.room_id, ReadMark.user_id == Member.user_id, ReadMark.seq == Member.read_seq)
+_WROTE = (Message.room_id == Member.room_id, Message.seq == Member.read_seq, Message.sender_id == Member.user_id)
+_READ_A_ROOM = (
+    select(Table.user_id)
+    .join(Member, Member.user_id == Table.user_id)
+    .join(Room, Room.id == Member.room_id)
+    .where(any_of(Table.user_id, "user_ids"), or_(Member.touched_at > _SINCE, Room.active_at > _SINCE))
+    .where(
+        or_(
+            select(ReadMark.at).where(*_THERE, ReadMark.at > _SINCE).exists(),
+            select(Message.id).where(*_WROTE, Message.created_at > _SINCE).exists(),
+        )
+    )
+)
+_READ_A_NOTIFICATION = (
+    select(Table.user_id)
+    .join(Notification, and_(Notification.user_id == Table.user_id, Notification.read_at > _SINCE))
+    .where(any_of(Table.user_id, "user_ids"))
+)
+_READ_SINCE = union(_READ_A_ROOM, _READ_A_NOTIFICATION)
 
 
 class NotificationPreferences:
@@ -43,19 +65,23 @@ class NotificationPreferences:
         kinds = {kind: {**row.kinds.get(kind, {}), "email": False} for kind in KINDS}
         await self.change(user_id, {"kinds": kinds, "mailed_at": at})
 
+    async def read_since_mailed(self, user_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Who of these people has read anything since the last digest went out to them.
+
+        A cursor stands at a mark that they set then, or at a line that they wrote then.
+        """
+        return frozenset((await self._connection.scalars(_READ_SINCE, {"user_ids": [*user_ids]})).all())
+
     async def set_mailed(self, user_ids: Collection[UUID], at: datetime) -> None:
         """Write that a digest went out to these people."""
-        await self._add_absent(user_ids)
-        ids = (await self._connection.scalars(_locks(user_ids))).all()
-        await self._connection.execute(update(Table).where(Table.user_id.in_(ids)).values(mailed_at=at))
+        rows = [{**row, "mailed_at": at} for row in _untouched(user_ids)]
+        if rows:
+            await self._connection.execute(insert_or_set(self._connection.dialect.name, Table, "mailed_at"), rows)
 
     async def _add_absent(self, user_ids: Collection[UUID]) -> None:
-        add = insert_if_absent(self._connection.dialect.name, Table)
-        rows = [{"user_id": user_id, "kinds": {}, "hide_content": False} for user_id in sorted(user_ids)]
-        if rows:
-            await self._connection.execute(add, rows)
+        await self._connection.execute(insert_if_absent(self._connection.dialect.name, Table), _untouched(user_ids))
 
 
-def _locks(user_ids: Collection[UUID]) -> Any:
-    """In the order of their ids, so that two who change several never wait for each other."""
-    return select(Table.user_id).where(Table.user_id.in_(user_ids)).order_by(Table.user_id).with_for_update()
+def _untouched(user_ids: Collection[UUID]) -> list[dict[str, Any]]:
+    """Rows of who has chosen nothing, in the order of their ids: two who write several never wait for each other."""
+    return [{"user_id": user_id, "kinds": {}, "hide_content": False} for user_id in sorted(user_ids)]

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..ids import new_id
 from ..models import OutboxItem
 from ..rows import Row
-from ..upsert import insert_if_absent
+from ..upsert import insert_if_absent, insert_or_hold
 
 _ANY_DUE = (
     select(OutboxItem.id)
@@ -75,19 +75,18 @@ class Outbox:
     async def add_each(
         self, kind: str, items: Sequence[tuple[str, Mapping[str, Any]]], moment: datetime, due_at: datetime
     ) -> None:
-        """Work by its key, with its payload; nothing is added where some of the same key waits to be begun."""
-        await self.add_all(kind, [(key, payload, due_at) for key, payload in items], moment)
+        """Work by its key, with its payload; nothing is added where some of the same key waits to be begun.
+
+        Nobody begins that before COMMIT: what this transaction has written, they see.
+        """
+        if rows := _keyed(kind, [(key, payload, due_at) for key, payload in items], moment):
+            await self._connection.execute(insert_or_hold(self._connection.dialect.name, OutboxItem, "key"), rows)
 
     async def add_all(
         self, kind: str, items: Sequence[tuple[str, Mapping[str, Any], datetime]], moment: datetime
     ) -> None:
-        """The same, each due at a time of its own. In the order of the keys: who adds some of them too waits for us."""
-        common = {"kind": kind, "attempts": 0, "created_at": moment}
-        rows = [
-            {"id": new_id(), "key": key, "payload": payload, "due_at": due_at, **common}
-            for key, payload, due_at in sorted(items, key=lambda item: item[0])
-        ]
-        if rows:
+        """The same, each due at a time of its own, for what was committed before: what waits may be begun meanwhile."""
+        if rows := _keyed(kind, items, moment):
             await self._add_if_absent(rows)
 
     async def cancel(self, item_id: UUID) -> bool:
@@ -150,6 +149,17 @@ class Outbox:
     async def sweep(self, before: datetime) -> None:
         """Forget what failed for good before that moment."""
         await self._connection.execute(delete(OutboxItem).where(OutboxItem.failed_at < before))
+
+
+def _keyed(
+    kind: str, items: Sequence[tuple[str, Mapping[str, Any], datetime]], moment: datetime
+) -> list[dict[str, Any]]:
+    """Rows in the order of their keys: who adds some of them too waits for us, and nobody waits in a circle."""
+    common = {"kind": kind, "attempts": 0, "created_at": moment}
+    return [
+        {"id": new_id(), "key": key, "payload": payload, "due_at": due_at, **common}
+        for key, payload, due_at in sorted(items, key=lambda item: item[0])
+    ]
 
 
 def _short(error: str | None) -> str | None:

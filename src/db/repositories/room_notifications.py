@@ -6,6 +6,7 @@ somebody across a block. Muted rooms have theirs, too, and say so.
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -58,11 +59,16 @@ class RoomNotification(NamedTuple):
 
 
 class RoomDigest(NamedTuple):
-    """The same for a digest: the newest lines that are not deleted, newest first, and if an unread one mentions."""
+    """The same for a digest: the newest lines that are not deleted, newest first.
+
+    `mailed_seq`: the last line of which a mail has told. `unmailed_since`: when the first one came of which none has;
+    None if there is none.
+    """
 
     notification: RoomNotification
     lines: Sequence[Row]
-    mentioned: bool
+    mailed_seq: int
+    unmailed_since: datetime | None
 
 
 class RoomNotifications:
@@ -104,7 +110,8 @@ class RoomNotifications:
         for row in rows:
             if ids := newest.get((row.user_id, row.room_id)):
                 shown = [lines[line_id] for line_id in ids]
-                digests[row.user_id].append(RoomDigest(_made(row, shown[0]), shown, bool(row.mentioned)))
+                made = RoomDigest(_made(row, shown[0]), shown, row.mailed_seq, row.unmailed_since)
+                digests[row.user_id].append(made)
         for each in digests.values():
             each.sort(key=lambda digest: (digest.lines[0].created_at, digest.notification.room_id), reverse=True)
         return digests

@@ -1,9 +1,10 @@
 """People's rows, as accounts see them; how others find them is in people.py."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,7 @@ from .. import names
 from ..gathered import gathered
 from ..models import Identity, NameGram, User
 from ..rows import Row
+from ..snapshots import DIRECT, any_of
 from ..views import me_view
 
 _IDENTITIES = gathered(Identity.user_id == User.id, Identity.provider, Identity.email, Identity.linked_at)
@@ -21,6 +23,12 @@ _ME = select(*_EVERYTHING).where(User.id == bindparam("user_id"), User.deleted_a
 _BY_EMAIL = select(*_EVERYTHING).where(User.email_key == bindparam("email_key"), User.deleted_at.is_(None))
 _TAKEN = select(exists().where(User.email_key == bindparam("email_key")))
 _LOCKED = _ME.with_for_update(key_share=True)  # others may still refer to the person
+_ADDRESSEES = (
+    select(*(getattr(User, name) for name in ("id", "email", "email_key", "email_verified_at", "email_bounced_at")))
+    .add_columns(User.nickname, User.language)
+    .where(any_of(User.id, "user_ids"), User.deleted_at.is_(None))
+    .execution_options(**DIRECT)
+)
 _SET_PASSWORD = update(User).where(User.id == bindparam("person_id"))
 
 
@@ -80,6 +88,22 @@ class Users:
         await self._connection.execute(_SET_PASSWORD, {"person_id": user_id, "password_hash": password_hash})
 
     async def verify_email(self, user_id: UUID, email_key: str, moment: datetime) -> None:
-        """Whoever reads that mailbox has shown it. A second time changes nothing."""
-        unverified = (User.id == user_id, User.email_key == email_key, User.email_verified_at.is_(None))
-        await self._connection.execute(update(User).where(*unverified).values(email_verified_at=moment))
+        """Whoever reads that mailbox has shown it, and that it takes mail. A second time changes nothing."""
+        in_doubt = or_(User.email_verified_at.is_(None), User.email_bounced_at.is_not(None))
+        theirs = update(User).where(User.id == user_id, User.email_key == email_key, in_doubt)
+        verified = {"email_verified_at": func.coalesce(User.email_verified_at, moment), "email_bounced_at": None}
+        await self._connection.execute(theirs.values(verified))
+
+    async def addressees(self, user_ids: Collection[UUID]) -> dict[UUID, Row]:
+        """Where mail to these people goes, and in which language; without who has deleted the account."""
+        rows = (await self._connection.execute(_ADDRESSEES, {"user_ids": [*user_ids]})).all()
+        return {row.id: row for row in rows}
+
+    async def mark_bounced(self, email_keys: Collection[str], moment: datetime) -> int:
+        """Write that these addresses take no mail, whosever they are; how many are somebody's."""
+        ids = select(User.id).where(User.email_key.in_(email_keys)).order_by(User.id)
+        locked = (await self._connection.scalars(ids.with_for_update(key_share=True))).all()
+        bounced = update(User).where(User.id.in_(locked)).values(email_bounced_at=moment)
+        if locked:
+            await self._connection.execute(bounced)
+        return len(locked)
