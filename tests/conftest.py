@@ -5,6 +5,7 @@ import email
 import email.policy
 import json
 import os
+import pkgutil
 import shutil
 import socket
 import sqlite3
@@ -182,8 +183,35 @@ def settings(database_url: str, storage_url: str, tmp_path: Path) -> Settings:
 StartService = Callable[..., Awaitable[Service]]
 
 
+# What is the same for every service of this suite, and took more than half of a start.
+MADE_ONCE = (
+    "src.app.openapi",
+    "src.app.asyncapi",
+    "src.controllers.docs.rest_page",
+    "src.controllers.docs.events_page",
+    "src.controllers.docs.errors_page",
+)
+
+
+@pytest.fixture(scope="session")
+def made_once() -> dict[str, Callable[..., Any]]:
+    """For each of `MADE_ONCE`, a function that makes it at the first call and hands it out at every further one."""
+
+    def once(make: Callable[..., Any]) -> Callable[..., Any]:
+        made: list[Any] = []
+
+        def hand_out(*args: Any) -> Any:
+            if not made:
+                made.append(make(*args))
+            return made[0]
+
+        return hand_out
+
+    return {name: once(pkgutil.resolve_name(name)) for name in MADE_ONCE}
+
+
 @pytest.fixture
-async def start_service(settings: Settings) -> AsyncIterator[StartService]:
+async def start_service(settings: Settings, made_once: dict[str, Callable[..., Any]]) -> AsyncIterator[StartService]:
     """`await start_service(**changes)` starts a service in this event loop, each on a port of its own.
 
     `changes` replace fields of `settings`. A task that outlives the services fails the test.
@@ -200,7 +228,10 @@ async def start_service(settings: Settings) -> AsyncIterator[StartService]:
         url = f"http://127.0.0.1:{port}"
         fields = settings.model_dump() | {"port": port, "public_url": url} | changes
         own = Settings(_env_file=None, **fields)
-        runner = runner_for(own)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, make in made_once.items():
+                patch.setattr(name, make)
+            runner = runner_for(own)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         http = aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar())
