@@ -42,6 +42,9 @@ JS_TESTS = Path(__file__).parent / "js"
 for name in [name for name in os.environ if name.startswith("CHATTY_") and not name.startswith("CHATTY_TEST_")]:
     del os.environ[name]
 
+if memory := servers.in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))  # where tmp_path is, unless --basetemp says otherwise
+
 
 def plain_logs() -> None:
     """structlog by itself draws a traceback with every variable: on a busy machine one takes minutes."""
