@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import functools
 import gc
 import json
 import os
@@ -121,6 +122,29 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it into the one file that is copied
     connection.close()
     return path
+
+
+class Statements(dict[Any, Any]):
+    """SQLAlchemy's compiled statements, by the kind of database; by itself it knows them by the one engine."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((type(key[0]), *key[1:]), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__((type(key[0]), *key[1:]), compiled)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements() -> Iterator[None]:
+    """All databases of a run share what was compiled for one, as all requests of a service do: it took a fifth."""
+    from src.db import database, postgres
+
+    options = {"compiled_cache": Statements()}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (database, postgres):
+            make = functools.partial(module.create_async_engine, execution_options=options)
+            patch.setattr(module, "create_async_engine", make)
+        yield
 
 
 @pytest.fixture
