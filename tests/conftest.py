@@ -3,8 +3,11 @@
 import asyncio
 import email
 import email.policy
+import functools
+import gc
 import json
 import os
+import pkgutil
 import shutil
 import socket
 import sqlite3
@@ -40,6 +43,9 @@ JS_TESTS = Path(__file__).parent / "js"
 for name in [name for name in os.environ if name.startswith("CHATTY_") and not name.startswith("CHATTY_TEST_")]:
     del os.environ[name]
 
+if memory := servers.in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))  # where tmp_path is, unless --basetemp says otherwise
+
 
 def plain_logs() -> None:
     """structlog by itself draws a traceback with every variable: on a busy machine one takes minutes."""
@@ -57,6 +63,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes the better part of a minute; leave it out with -m 'not slow'")
     config.addinivalue_line("markers", "one_database: the database makes no difference here, so one is enough")
     config.addinivalue_line("markers", "both_storages: run on S3 too, with one database; without it, on disk alone")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: to look for garbage in it again and again took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)  # as src.serve sets it
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
@@ -109,6 +122,29 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it into the one file that is copied
     connection.close()
     return path
+
+
+class Statements(dict[Any, Any]):
+    """SQLAlchemy's compiled statements, by the kind of database; by itself it knows them by the one engine."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((type(key[0]), *key[1:]), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__((type(key[0]), *key[1:]), compiled)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements() -> Iterator[None]:
+    """All databases of a run share what was compiled for one, as all requests of a service do: it took a fifth."""
+    from src.db import database, postgres
+
+    options = {"compiled_cache": Statements()}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (database, postgres):
+            make = functools.partial(module.create_async_engine, execution_options=options)
+            patch.setattr(module, "create_async_engine", make)
+        yield
 
 
 @pytest.fixture
@@ -182,8 +218,35 @@ def settings(database_url: str, storage_url: str, tmp_path: Path) -> Settings:
 StartService = Callable[..., Awaitable[Service]]
 
 
+# What is the same for every service of this suite, and took more than half of a start.
+MADE_ONCE = (
+    "src.app.openapi",
+    "src.app.asyncapi",
+    "src.controllers.docs.rest_page",
+    "src.controllers.docs.events_page",
+    "src.controllers.docs.errors_page",
+)
+
+
+@pytest.fixture(scope="session")
+def made_once() -> dict[str, Callable[..., Any]]:
+    """For each of `MADE_ONCE`, a function that makes it at the first call and hands it out at every further one."""
+
+    def once(make: Callable[..., Any]) -> Callable[..., Any]:
+        made: list[Any] = []
+
+        def hand_out(*args: Any) -> Any:
+            if not made:
+                made.append(make(*args))
+            return made[0]
+
+        return hand_out
+
+    return {name: once(pkgutil.resolve_name(name)) for name in MADE_ONCE}
+
+
 @pytest.fixture
-async def start_service(settings: Settings) -> AsyncIterator[StartService]:
+async def start_service(settings: Settings, made_once: dict[str, Callable[..., Any]]) -> AsyncIterator[StartService]:
     """`await start_service(**changes)` starts a service in this event loop, each on a port of its own.
 
     `changes` replace fields of `settings`. A task that outlives the services fails the test.
@@ -200,7 +263,10 @@ async def start_service(settings: Settings) -> AsyncIterator[StartService]:
         url = f"http://127.0.0.1:{port}"
         fields = settings.model_dump() | {"port": port, "public_url": url} | changes
         own = Settings(_env_file=None, **fields)
-        runner = runner_for(own)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, make in made_once.items():
+                patch.setattr(name, make)
+            runner = runner_for(own)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         http = aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar())

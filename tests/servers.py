@@ -32,6 +32,22 @@ POSTGRES_OPTIONS = {
 }
 
 
+MEMORY = Path("/dev/shm")
+ROOM_IN_MEMORY = 4 * 2**30
+
+
+def in_memory() -> Path | None:
+    """Where files live in memory, if there is such a place, with room, that programs may be run from.
+
+    Most of what a test of a database waits for is the disk, and no test here cuts the power: what a killed process has
+    written is in such a file as it is in any other.
+    """
+    if not (hasattr(os, "statvfs") and os.access(MEMORY, os.W_OK)):
+        return None
+    at = os.statvfs(MEMORY)
+    return MEMORY if at.f_bavail * at.f_frsize >= ROOM_IN_MEMORY and not at.f_flag & os.ST_NOEXEC else None
+
+
 class Postgres:
     """A PostgreSQL server in which tests make databases. `url` is that of its first database."""
 
@@ -64,7 +80,8 @@ def postgres(*, durable: bool = False) -> Iterator[Postgres]:
     if url := os.environ.get("CHATTY_TEST_DATABASE_URL"):
         yield Postgres(url)
         return
-    with tempfile.TemporaryDirectory(prefix="chatty-postgres-", ignore_cleanup_errors=True) as directory:
+    place = None if durable else in_memory()
+    with tempfile.TemporaryDirectory(prefix="chatty-postgres-", dir=place, ignore_cleanup_errors=True) as directory:
         home = Path(directory)
         account = ordinary_account(home)
         binaries = postgres_binaries(home)

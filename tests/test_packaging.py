@@ -3,8 +3,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,9 +19,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed() -> Iterator[Path]:
     """The programs of a clean environment that holds Chatty's wheel, and the locked packages that it runs with."""
-    work = tmp_path_factory.mktemp("packaging")
+    with TemporaryDirectory(prefix="chatty-packaging-") as work:  # not tmp_path: it is large, and that may be memory
+        yield install_into(Path(work))
+
+
+def install_into(work: Path) -> Path:
     # Built from a copy: setuptools leaves its traces beside the sources.
     source = work / "source"
     copytree(ROOT / "src", source / "src", ignore=ignore_patterns("__pycache__"))

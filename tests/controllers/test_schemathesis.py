@@ -14,7 +14,7 @@ from tests.cast import Attachment, Cast, Service, draft
 from tests.pictures import picture
 
 HERE = Path(__file__).parent
-EXAMPLES = 50
+EXAMPLES = {"sqlite": 12, "postgres": 50}  # before them all is the same; PostgreSQL refuses more than SQLite
 PATIENCE_SECONDS = 900
 
 
@@ -48,11 +48,12 @@ async def environment(service: Service, cast: Cast) -> dict[str, str]:
 
 
 async def test_the_service_keeps_its_contract_whatever_is_sent(
-    service: Service, environment: dict[str, str], tmp_path: Path
+    service: Service, environment: dict[str, str], tmp_path: Path, database: str
 ) -> None:
+    examples = EXAMPLES[database]
     output = tmp_path / "schemathesis.txt"
     schema = f"{service.url}/api/v1/openapi.json"
-    options = ["--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "1", "--continue-on-failure"]
+    options = ["--checks", "all", "--max-examples", str(examples), "--seed", "1", "--continue-on-failure"]
     with output.open("w") as out:
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("schemathesis"),
@@ -71,4 +72,4 @@ async def test_the_service_keeps_its_contract_whatever_is_sent(
     assert process.returncode == 0, told
     operations = sum(len(routes_of(controller)) for controller in app.CONTROLLERS)
     assert f"Tested: {operations}" in told
-    assert int(re.findall(r"(\d+) generated, \1 passed", told)[0]) >= operations * EXAMPLES
+    assert int(re.findall(r"(\d+) generated, \1 passed", told)[0]) >= operations * examples

@@ -9,7 +9,7 @@ from src.push.base64url import encoded
 from src.push.endpoints import MAX_ENDPOINT, audience_of, check_auth, check_endpoint, check_p256dh
 
 POINT = (
-    ec.generate_private_key(ec.SECP256R1())
+    ec.derive_private_key(8291, ec.SECP256R1())  # always the same: it is in the names of tests
     .public_key()
     .public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 )  # fmt: skip
