@@ -156,7 +156,9 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
             sessions=parts.sessions,
             presence=parts.presence,
         ),
-        NotificationNamespace([parts.unread.listeners, parts.live_notifications.listeners], parts.notifications),
+        NotificationNamespace(
+            [parts.unread.listeners, parts.live_notifications.listeners, parts.presence], parts.notifications
+        ),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle, links)
     limits = Limits() if parts.settings.rate_limits == "on" else UNCAPPED

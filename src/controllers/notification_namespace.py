@@ -1,17 +1,26 @@
 """`/notifications`: what concerns a person apart from any room (contract §7)."""
 
 from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
 
 from ..schemas.notifications import MarkNotificationsRead, NotificationsUnread
-from ..services.listeners import Listeners
 from ..services.notifications import Notifications
 from .socket_edge import Caller, on
+
+
+class Listens(Protocol):
+    """Whom it concerns who is connected here: each connection of a person's counts."""
+
+    def connected(self, user_id: UUID) -> None: ...
+
+    def disconnected(self, user_id: UUID) -> None: ...
 
 
 class NotificationNamespace:
     name = "/notifications"
 
-    def __init__(self, listeners: Sequence[Listeners], notifications: Notifications) -> None:
+    def __init__(self, listeners: Sequence[Listens], notifications: Notifications) -> None:
         self._listeners = listeners
         self._notifications = notifications
 
@@ -21,7 +30,7 @@ class NotificationNamespace:
             each.connected(caller.viewer.user_id)
 
     def left(self, caller: Caller) -> None:
-        """Nobody counts as online by this namespace alone."""
+        """Who is here was online, too."""
         for each in self._listeners:
             each.disconnected(caller.viewer.user_id)
 

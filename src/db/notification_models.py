@@ -81,12 +81,14 @@ class PushSubscription(Base):
 class Delivery(Base):
     """What became of the lines `first_seq` to `last_seq` of a room for one member, on one channel.
 
+    In-app only why it was not told there.
+
     `at`: when it was decided for `last_seq`.
     """
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        CheckConstraint("channel IN ('push', 'email')", name="channel"),
+        CheckConstraint("channel IN ('in_app', 'push', 'email')", name="channel"),
         CheckConstraint("status IN ('sent', 'pending', 'skipped', 'failed')", name="status"),
         Index(None, "room_id", "last_seq"),
     )

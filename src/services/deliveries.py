@@ -55,7 +55,7 @@ class Deliveries:
             rows = await reads.recipients.page(line, after, query.limit)
             rows, following = cursors.cut(rows, query.limit, lambda row: (row.joined_at, row.id))
             found = await self._deliveries(reads, line, rows)
-        items = [each.model_copy(update={"channels": for_sender(each.channels)}) for each in found]
+        items = [each.model_copy(update={"channels": for_sender(each.channels, each.read_at)}) for each in found]
         return Page(items=items, next_cursor=following)
 
     async def explain(self, message_id: UUID, person: str) -> Explanation | None:

@@ -6,7 +6,7 @@ What was decided is in `deliveries`; what was not, because it was read before or
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from ..db.rows import Row
 from ..db.spans import Span
@@ -53,8 +53,12 @@ class Fate:
 
     def _in_app_reason(self) -> DeliveryReason | None:
         """Why it was not shown when it came; None if it was, or as soon as they came."""
+        if span := self.spans.get("in_app"):
+            return cast(DeliveryReason, span.reason)
         if self._was_blocked:
             return "blocked"
+        if self.told:  # what was chosen then is written down
+            return None if self.here or self.read_at else "offline"
         sort: Sort = "mention" if self.mentioned else "plain"
         reader = Reader(self._was_muted(sort), self.preferences, False, False, None, False, False)
         if reason := reader.wants("in_app", sort):
@@ -111,10 +115,12 @@ class Fate:
         return min(span.at, rung)
 
 
-def for_sender(channels: DeliveryChannels) -> DeliveryChannels:
+def for_sender(channels: DeliveryChannels, read_at: datetime | None) -> DeliveryChannels:
     """The same without what is not the sender's to know."""
-    return DeliveryChannels(in_app=_folded(channels.in_app), push=_folded(channels.push), email=_folded(channels.email))
+    return DeliveryChannels(**{name: _folded(one, read_at) for name, one in channels})
 
 
-def _folded(one: ChannelDelivery) -> ChannelDelivery:
-    return one.model_copy(update={"reason": PRIVATE.get(one.reason or "", one.reason)})
+def _folded(one: ChannelDelivery, read_at: datetime | None) -> ChannelDelivery:
+    """Who has marked a notification read has not read the room, and nobody hears of it."""
+    reason = "preference" if one.reason == "read_before" and read_at is None else one.reason
+    return one.model_copy(update={"reason": PRIVATE.get(reason or "", reason)})

@@ -97,6 +97,7 @@ class Ladder:
             async with self._database.patient_transaction() as tx:
                 for kind, work in portion.work.items():
                     await tx.outbox.add_all(kind, [*work.values()], at)
+                await tx.outbox.hasten_keys(portion.hastened)
                 await tx.deliveries.record(portion.spans)
         full = len(members) == MEMBERS_AT_ONCE
         return (members[-1].room_id, members[-1].user_id) if full else None

@@ -27,12 +27,15 @@ class Portion:
     at: datetime
     work: dict[str, dict[str, Work]] = field(default_factory=lambda: {PUSH: {}, DIGEST: {}})
     spans: list[Span] = field(default_factory=list)
+    hastened: list[tuple[str, datetime]] = field(default_factory=list)
 
     def decide(self, member: Row, reader: Reader, runs: Iterable[Run]) -> None:
         """Decide for one member. Runs of one sort alike become one outcome, each with its own span."""
         for run in runs:
-            pushed = reader.push(run.sort, self.at)
+            pushed = reader.push(run.sort, self.at, run.since + self.rungs.email)
             mailed = reader.mail(run.sort, max(run.since + self.rungs.email, self.at))
+            if unwanted := reader.wants("in_app", run.sort):
+                self._note(member, run, "in_app", Outcome("skipped", unwanted))
             self._note(member, run, "push", pushed)
             self._note(member, run, "email", mailed)
             if pushed.due_at:
@@ -42,12 +45,17 @@ class Portion:
                 self._add(DIGEST, digest_key(member.user_id), digest_of(member.user_id), mailed.due_at)
 
     async def drop_waiting(self, reads: Repositories) -> None:
-        """Forget work of which some already waits that nobody has begun: who begins it sees what is to be told now."""
+        """Forget work of which some already waits that nobody has begun: who begins it sees what is to be told now.
+
+        A push that waits for longer than this one would is `hastened`.
+        """
         keys = [key for kind in self.work.values() for key in kind]
-        waiting = await reads.ladder.waiting(keys) if keys else ()
-        for key in waiting:
+        waiting = await reads.ladder.waiting(keys) if keys else {}
+        for key, due_at in waiting.items():
             for kind in self.work.values():
-                kind.pop(key, None)
+                work = kind.pop(key, None)
+                if work and kind is self.work[PUSH] and work[2] < due_at:
+                    self.hastened.append((key, work[2]))
 
     def _note(self, member: Row, run: Run, channel: Channel, outcome: Outcome) -> None:
         lines = (run.first_seq, run.last_seq)

@@ -18,6 +18,7 @@ from ..db.database import Database, Transaction
 from ..db.repositories.presence import ALIVE_FOR
 from ..events import PresenceChanged
 from ..schemas.people import PresenceChange
+from .push_waiting import push_to_who_left
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +175,7 @@ async def _go(tx: Transaction, node_id: UUID, user_ids: Collection[UUID], at: da
     await tx.presence.remove(node_id, user_ids)
     gone = set(user_ids) - await _alive_elsewhere(tx, node_id, user_ids, now())
     await _announce(tx, await tx.presence.set_last_seen(gone, at), last_seen_at=at)
+    await push_to_who_left(tx, gone, now())
 
 
 async def _clear(tx: Transaction, node_id: UUID, at: datetime) -> bool:

@@ -12,7 +12,7 @@ import structlog
 
 from ..clock import now
 from ..db.database import Database
-from ..events import Event, MessageSent, NotificationsSettled, RoomLeft
+from ..events import Event, MessageChanged, MessageSent, NotificationsSettled, RoomLeft
 from .push_closing import shown_by, shown_key
 
 log = structlog.get_logger("chatty.pushes")
@@ -37,6 +37,8 @@ class PushCloser:
             match event:
                 case MessageSent(message=message) if message.sender:
                     self._settled.add(shown_key(message.sender.id, message.room_id))
+                case MessageChanged(message=message) if message.deleted_at:
+                    self._settled.update(shown_key(user_id, message.room_id) for user_id in event.audience)
                 case RoomLeft(room=room):
                     self._settled.update(shown_key(user_id, room.room_id) for user_id in event.audience)
                 case NotificationsSettled(notification_ids=None):

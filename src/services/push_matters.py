@@ -66,6 +66,14 @@ class Nothing(NamedTuple):
     lines: Sequence[Lines] = ()
 
 
+class Later(NamedTuple):
+    """It is to be told, and not before then: why, of which lines."""
+
+    reason: DeliveryReason
+    due_at: datetime
+    lines: Sequence[Lines] = ()
+
+
 async def person_of(reads: Repositories, user_id: UUID) -> Person | None:
     """Somebody, unless they have deleted the account."""
     row = await reads.users.me_row(user_id)

@@ -20,6 +20,8 @@ PATIENCE_SECONDS: float = 5
 DISOWNED: Final = frozenset([400, 401, 403])
 """What is answered to a subscription that is of another key of ours, or was never one."""
 
+UNANSWERED: Final = ("timeout", "unreachable")
+
 Fate = Literal["sent", "later", "refused", "gone"]
 
 
@@ -33,10 +35,18 @@ class Push(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`retry_after_seconds`: when the push service wants to be asked again, if it says so."""
+    """`retry_after_seconds`: when the push service wants to be asked again, if it says so.
+
+    `unanswered`: it may have taken the push, and we cannot tell.
+    """
 
     fate: Fate
     retry_after_seconds: float | None = None
+    unanswered: bool = False
+
+    @property
+    def may_be_shown(self) -> bool:
+        return self.fate == "sent" or self.unanswered
 
 
 class Rounds:
@@ -53,7 +63,7 @@ class Rounds:
                     return await self._push_to(push, row)
             except TimeoutError:
                 _tell(row, TryLater("slow"), "A push service is slow; it is asked again.")
-                return Result("later")
+                return Result("later", unanswered=True)
 
         results = await asyncio.gather(*(one(row) for row in subscriptions))
         return {row.id: result for row, result in zip(subscriptions, results, strict=True)}
@@ -68,7 +78,7 @@ class Rounds:
             return Result("gone")
         except TryLater as failure:
             _tell(row, failure, "A push service is away; it is asked again.")
-            return Result("later", failure.retry_after_seconds)
+            return Result("later", failure.retry_after_seconds, failure.reason in UNANSWERED)
         except Refused as failure:
             if failure.status in DISOWNED:
                 _tell(row, failure, "A push service takes no pushes of ours for a browser; it is forgotten.")

@@ -6,7 +6,7 @@ is done twice, after a crash or by two workers, is the same push with the same t
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -24,7 +24,7 @@ from . import push_payloads
 from .notices import PUSH, push_key
 from .push_closing import SHOWN_FOR, Closing, must_show, shown_key, shown_of, tags_in, tags_key
 from .push_errands import Errand, errand_of
-from .push_matters import Lines, Matter, Nothing, Person, person_of, room_matter, stored_matter
+from .push_matters import Later, Lines, Matter, Nothing, Person, person_of, room_matter, stored_matter
 from .push_rounds import Push, Result, Rounds, fate_of
 from .quiet_hours import end_of_quiet
 
@@ -34,21 +34,21 @@ _FAILURES: Final = ("gone", "refused")
 
 
 class Plan(NamedTuple):
-    """What is pushed to whom. `tags`: what each browser closes by the way; `not_before`: the end of quiet hours."""
+    """What is pushed to whom. `tags`: what each browser closes by the way."""
 
     person: Person
     matter: Matter
     subscriptions: Sequence[Row]
     tags: Mapping[UUID, Sequence[str]]
     unread_total: int
-    not_before: datetime | None
 
 
 class Pushes:
-    """`reader`: writes out the addresses of pictures."""
+    """`reader`: writes out the addresses of pictures. `wait`: for how long a push waits that somebody is here."""
 
-    def __init__(self, database: Database, sender: PushSender, reader: Reader) -> None:
+    def __init__(self, database: Database, sender: PushSender, reader: Reader, wait: timedelta) -> None:
         self._database = database
+        self._wait = wait
         self._rounds = Rounds(sender)
         self._closing = Closing(database, self._rounds)
         self._reader = reader
@@ -75,11 +75,11 @@ class Pushes:
     async def _tell(self, errand: Errand) -> None:
         at = now()
         async with self._database.snapshot() as reads:
-            plan = await _planned(reads, errand, at)
+            plan = await _planned(reads, errand, at, self._wait)
         if isinstance(plan, Nothing):
             if errand.is_room and plan.reason and plan.lines:
                 await self._skip(errand, plan, at)
-        elif plan.not_before:
+        elif isinstance(plan, Later):
             await self._put_off(errand, plan, at)
         else:
             await self._note(errand, plan, await self._rounds.push(self._push(plan), plan.subscriptions))
@@ -89,13 +89,13 @@ class Pushes:
         async with self._database.transaction() as tx:
             await tx.deliveries.record(_spans(errand, nothing.lines, status, nothing.reason, at))
 
-    async def _put_off(self, errand: Errand, plan: Plan, at: datetime) -> None:
+    async def _put_off(self, errand: Errand, later: Later, at: datetime) -> None:
         """Under its key, so that nothing is added beside it meanwhile."""
         key = push_key(errand.user_id, errand.subject_id)
         async with self._database.transaction() as tx:
-            await tx.outbox.add_each(PUSH, [(key, errand.content)], at, plan.not_before or at)
+            await tx.outbox.add_each(PUSH, [(key, errand.content)], at, later.due_at)
             if errand.is_room:
-                await tx.deliveries.record(_spans(errand, plan.matter.lines, "pending", "quiet_hours", at))
+                await tx.deliveries.record(_spans(errand, later.lines, "pending", later.reason, at))
 
     def _push(self, plan: Plan) -> Push:
         def payload(row: Row) -> bytes:
@@ -116,8 +116,8 @@ class Pushes:
         async with self._database.transaction() as tx:
             if await tx.users.me_row(errand.user_id) is None:
                 return
-            if sent := [each for each, result in results.items() if result.fate == "sent"]:
-                await _leave_to_close(tx, errand, plan, sent, at)
+            if shown := [each for each, result in results.items() if result.may_be_shown]:
+                await _leave_to_close(tx, errand, plan, shown, at)
             again = await _leave_to_try(tx, errand, results, at)
             await tx.push_subscriptions.forget([each for each, result in results.items() if result.fate == "gone"])
             fate = fate_of(results)
@@ -127,8 +127,8 @@ class Pushes:
                 await tx.deliveries.record(_spans(errand, plan.matter.lines, status, reason, at))
 
 
-async def _planned(reads: Repositories, errand: Errand, at: datetime) -> Plan | Nothing:
-    """What is to be pushed to whom, or why nothing is."""
+async def _planned(reads: Repositories, errand: Errand, at: datetime, wait: timedelta) -> Plan | Nothing | Later:
+    """What is to be pushed to whom, or why nothing is, or not yet."""
     person = await person_of(reads, errand.user_id)
     if person is None:
         return Nothing()
@@ -137,17 +137,22 @@ async def _planned(reads: Repositories, errand: Errand, at: datetime) -> Plan | 
         return matter
     seen = await reads.presence.heartbeats([person.id])
     if any(seen_at > at - ALIVE_FOR for seen_at in seen.values()):
-        return Nothing("active", matter.lines)
+        until = matter.created_at + wait
+        if errand.subscription_id or until <= at:
+            return Nothing("active", matter.lines)
+        return Later("active", until, matter.lines)
     subscriptions = (await reads.push_subscriptions.living([person.id], at)).get(person.id, [])
     if errand.subscription_id:
         subscriptions = [row for row in subscriptions if row.id == errand.subscription_id]
     if not subscriptions:
         return Nothing("gone" if errand.subscription_id else "no_subscription", matter.lines)
+    if end := end_of_quiet(person.preferences, at):
+        return Later("quiet_hours", end, matter.lines)
     tags = {
         row.id: tags_in(await reads.pushes.held(tags_key(row.id)), person.id) for row in subscriptions if must_show(row)
     }
     total = await reads.rooms.unread_total(person.id)
-    return Plan(person, matter, subscriptions, tags, total, end_of_quiet(person.preferences, at))
+    return Plan(person, matter, subscriptions, tags, total)
 
 
 async def _matter(reads: Repositories, errand: Errand, person: Person) -> Matter | Nothing:

@@ -118,10 +118,15 @@ class Reader:
             return "muted"
         return None if self._chosen(channel, "message") else "preference"
 
-    def push(self, sort: Sort, at: datetime) -> Outcome:
-        """What becomes of lines on this rung, reached now, `at`."""
+    def push(self, sort: Sort, at: datetime, until: datetime) -> Outcome:
+        """What becomes of lines on this rung, reached now, `at`.
+
+        `until`: so long the end of their last connection brings it, and nobody sees from here when that is.
+        """
         if reason := self.wants("push", sort):
             return Outcome("skipped", reason)
+        if self.active and self.subscribed and until > at:
+            return Outcome("pending", "active", until)
         if self.active:
             return Outcome("skipped", "active")
         if not self.subscribed:

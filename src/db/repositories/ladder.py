@@ -127,10 +127,10 @@ class Ladder:
         of = {"user_ids": user_ids, "moment": moment}
         return frozenset((await self._connection.scalars(_SUBSCRIBED, of)).all())
 
-    async def waiting(self, keys: Collection[str]) -> frozenset[str]:
-        """Of which of these keys work waits in the outbox that nobody has begun."""
-        waiting = select(OutboxItem.key).where(OutboxItem.key.in_(keys))
-        return frozenset(key for key in (await self._connection.scalars(waiting)).all() if key)
+    async def waiting(self, keys: Collection[str]) -> Mapping[str, datetime]:
+        """Of which of these keys work waits in the outbox that nobody has begun, and until when."""
+        waiting = select(OutboxItem.key, OutboxItem.due_at).where(OutboxItem.key.in_(keys))
+        return {row.key: row.due_at for row in (await self._connection.execute(waiting)).all() if row.key}
 
     async def lock(self, room_ids: Collection[UUID], *, skip_locked: bool) -> Sequence[UUID]:
         """Lock these rooms, in the order of their ids, or those of them that nobody holds: which they are."""

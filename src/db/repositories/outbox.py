@@ -59,6 +59,12 @@ class GivenUp(NamedTuple):
     error: str
 
 
+_THEN = bindparam("then", type_=OutboxItem.due_at.type)
+_SOONER = (
+    update(OutboxItem).where(OutboxItem.key == bindparam("the_key"), OutboxItem.due_at > _THEN).values(due_at=_THEN)
+)
+
+
 class Outbox:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -97,6 +103,12 @@ class Outbox:
         """Have work done now that was due later."""
         now_due = update(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.attempts == 0)
         await self._connection.execute(now_due.values(due_at=moment))
+
+    async def hasten_keys(self, items: Sequence[tuple[str, datetime]]) -> None:
+        """Have work of these keys done by then that waits for longer."""
+        if items:
+            sooner = [{"the_key": key, "then": due_at} for key, due_at in sorted(items)]
+            await self._connection.execute(_SOONER, sooner)
 
     async def has_due(self, kind: str, moment: datetime) -> bool:
         return (await self._connection.execute(_ANY_DUE, {"of_kind": kind, "moment": moment})).first() is not None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...clock import now
 from ..ids import new_id
-from ..models import Delivery, Member, Message, Notification, OutboxItem, User
+from ..models import Delivery, Member, Message, Notification, OutboxItem, Room, User
 from ..rows import Row
 from ..spans import Span
 from ..upsert import insert_if_absent
@@ -96,6 +96,21 @@ class Pushes:
             row = {"id": new_id(), "kind": kind, "key": key, "payload": payload, "attempts": 0}
             add = insert_if_absent(self._connection.dialect.name, OutboxItem)
             await self._connection.execute(add, [{**row, "created_at": moment, "due_at": until}])
+
+    async def unread_subjects(self, user_ids: Collection[UUID], since: datetime) -> Sequence[tuple[UUID, UUID]]:
+        """Of these people: their rooms with something unread, and what they were told since and have not read."""
+        rooms = (
+            select(Member.user_id, Member.room_id)
+            .join(Room, Room.id == Member.room_id)
+            .where(Member.user_id.in_(user_ids), Member.listed_at.is_not(None))
+            .where(Room.last_ordinal > Member.read_ordinal)
+        )
+        stored = (
+            select(Notification.user_id, Notification.id)
+            .where(Notification.user_id.in_(user_ids), Notification.read_at.is_(None))
+            .where(Notification.created_at > since)
+        )
+        return [tuple(row) for of in (rooms, stored) for row in (await self._connection.execute(of)).all()]
 
     async def waiting(self, keys: Collection[str]) -> Sequence[str]:
         """Those of these keys under which work waits."""

@@ -116,7 +116,7 @@ def _deliveries() -> None:
         sa.Column("reason", sa.String(20)),
         sa.Column("at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("room_id", "user_id", "channel", "first_seq", name="pk_deliveries"),
-        sa.CheckConstraint("channel IN ('push', 'email')", name=op.f("ck_deliveries_channel")),
+        sa.CheckConstraint("channel IN ('in_app', 'push', 'email')", name=op.f("ck_deliveries_channel")),
         sa.CheckConstraint("status IN ('sent', 'pending', 'skipped', 'failed')", name=op.f("ck_deliveries_status")),
         sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_deliveries_room_id_rooms", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_deliveries_user_id_users", ondelete="CASCADE"),
