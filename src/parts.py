@@ -162,9 +162,8 @@ def build(settings: Settings) -> Parts:
     key = vapid_key(settings.notifications.vapid_private_key, settings.signing_key)
     allowed = settings.notifications.origins
     push_sender = PushSender(key, subject_of(settings.mail_from, settings.public_url), allowed)
-    pushes = Pushes(
-        database, push_sender, Links(settings.public_url, files.signatures).to(None), settings.notifications.email_after
-    )
+    pictures = Links(settings.public_url, files.signatures).to(None)
+    pushes = Pushes(database, push_sender, pictures, settings.notifications.email_after)
     outbox.in_batches(PUSH, pushes.carry_out_some, at_once=50, poll_seconds=1)
     links = UnsubscribeTokens(settings.signing_key, settings.public_url)
     digests = Digests(

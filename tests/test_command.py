@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -235,3 +236,14 @@ async def test_why_says_what_there_is_to_say_and_when_there_is_nothing(operator:
     assert told.status == 0, told.errors
     assert "boris has not read it." in told.output and "Push: still to come." in told.output
     assert (nobody.status, "no such" in nobody.output) == (1, True)
+
+
+async def test_bounced_marks_addresses_and_says_how_many_are_known(operator: Operator, tmp_path: Path) -> None:
+    async with operator.serving("--migrate"), aiohttp.ClientSession() as http:
+        body = {"email": "anna@example.com", "password": "a cold morning", "nickname": "Anna", "session": "token"}
+        await http.post(f"{operator.url}/api/v1/auth/register", json=body)
+        ended = await operator.run("bounced", "Anna@Example.com", "nobody@example.com")
+    assert ended.status == 0 and ended.output.startswith("1 of 2 known")
+    assert "anna" not in ended.output.lower() and not ended.errors
+    with sqlite3.connect(tmp_path / "chatty.db") as file:
+        assert file.execute("SELECT email_bounced_at IS NOT NULL FROM users").fetchall() == [(1,)]

@@ -197,7 +197,7 @@ class TestReasons:
     async def test_active(self, street: Street, people: list[UUID], room: UUID) -> None:
         with later():
             await street.come(people[1])
-        assert await self.told(street, people, room) == ["skipped active", "pending"]
+        assert await self.told(street, people, room) == ["pending active", "pending"]
 
     async def test_who_was_here_until_the_node_died_is_not(
         self, street: Street, people: list[UUID], room: UUID

@@ -451,12 +451,13 @@ class TestOverSockets:
         await cast.befriend(anna, boris)
         ear, outside = await boris.connect(), await mallory.connect()
         socket, second = await anna.connect(), await anna.connect()
-        await anna.connect("/notifications")
+        third = await anna.connect("/notifications")
         assert await ear.heard("presence_changed") == {"user_id": anna.id, "online": True, "last_seen_at": None}
         (friend,) = (await boris.get("/friends"))["items"]
         assert (friend["online"], friend["last_seen_at"]) == (True, None)
         await socket.close()
         await second.close()
+        await third.close()
         gone = await ear.heard("presence_changed")
         (friend,) = (await boris.get("/friends"))["items"]
         assert gone == {"user_id": anna.id, "online": False, "last_seen_at": friend["last_seen_at"]}

@@ -16,7 +16,7 @@ _JOINER = "\u200d"
 
 def one_line(text: str, most: int) -> str:
     """`text` without line breaks and tricks, in at most `most` code points; no character that is seen is cut in two."""
-    text = _TRICKS.sub("", " ".join(text[: most * 8].split()))
+    text = " ".join(_TRICKS.sub("", " ".join(text[: most * 8].split())).split())
     if len(text) <= most:
         return text
     end = most - len(ELLIPSIS)

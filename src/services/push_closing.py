@@ -156,12 +156,14 @@ async def _where_to_close(tx: Transaction, shown: Shown, payload: Mapping[str, A
 
 
 async def _is_unread(tx: Transaction, shown: Shown) -> bool:
-    """Nobody reads it until COMMIT."""
+    """Nobody reads it until COMMIT. What was deleted is not to be shown any more."""
     if shown.ordinal is not None:
         cursor = await tx.pushes.hold_cursor(shown.user_id, shown.subject_id)
         if cursor is None or cursor.listed_at is None:
             return False
-        return bool(max(cursor.read_ordinal, cursor.notified_ordinal) < shown.ordinal)
+        if max(cursor.read_ordinal, cursor.notified_ordinal) >= shown.ordinal:
+            return False
+        return await tx.pushes.has_standing_lines(shown.user_id, shown.subject_id)
     if not await tx.pushes.hold_notification(shown.subject_id):
         return False
     row = (await tx.notifications.visible([shown.subject_id])).get(shown.subject_id)

@@ -70,6 +70,9 @@ class Pushes:
     async def carry_out_some(self, rows: Sequence[Row]) -> Mapping[UUID, Exception]:
         """The same for several rows at once, none of which holds up another; what failed, by their ids."""
         outcomes = await asyncio.gather(*(self.carry_out(row) for row in rows), return_exceptions=True)
+        for each in outcomes:
+            if isinstance(each, asyncio.CancelledError):  # nothing says that its row was done
+                raise each
         return {row.id: each for row, each in zip(rows, outcomes, strict=True) if isinstance(each, Exception)}
 
     async def _tell(self, errand: Errand) -> None:
@@ -135,24 +138,32 @@ async def _planned(reads: Repositories, errand: Errand, at: datetime, wait: time
     matter = await _matter(reads, errand, person)
     if isinstance(matter, Nothing):
         return matter
-    seen = await reads.presence.heartbeats([person.id])
-    if any(seen_at > at - ALIVE_FOR for seen_at in seen.values()):
-        until = matter.created_at + wait
-        if errand.subscription_id or until <= at:
-            return Nothing("active", matter.lines)
-        return Later("active", until, matter.lines)
+    wait_until = None if errand.subscription_id else matter.created_at + wait
+    if not_now := await _not_now(reads, person, matter, at, wait_until):
+        return not_now
     subscriptions = (await reads.push_subscriptions.living([person.id], at)).get(person.id, [])
     if errand.subscription_id:
         subscriptions = [row for row in subscriptions if row.id == errand.subscription_id]
     if not subscriptions:
         return Nothing("gone" if errand.subscription_id else "no_subscription", matter.lines)
-    if end := end_of_quiet(person.preferences, at):
-        return Later("quiet_hours", end, matter.lines)
     tags = {
         row.id: tags_in(await reads.pushes.held(tags_key(row.id)), person.id) for row in subscriptions if must_show(row)
     }
     total = await reads.rooms.unread_total(person.id)
     return Plan(person, matter, subscriptions, tags, total)
+
+
+async def _not_now(
+    reads: Repositories, person: Person, matter: Matter, at: datetime, wait_until: datetime | None
+) -> Nothing | Later | None:
+    """Is somebody here, or are these their quiet hours? Who is here may leave till `wait_until`."""
+    seen = await reads.presence.heartbeats([person.id])
+    if any(seen_at > at - ALIVE_FOR for seen_at in seen.values()):
+        if wait_until is None or wait_until <= at:
+            return Nothing("active", matter.lines)
+        return Later("active", wait_until, matter.lines)
+    end = end_of_quiet(person.preferences, at)
+    return Later("quiet_hours", end, matter.lines) if end else None
 
 
 async def _matter(reads: Repositories, errand: Errand, person: Person) -> Matter | Nothing:

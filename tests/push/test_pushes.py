@@ -203,7 +203,15 @@ class TestIsNotTold:
         socket = await boris.connect()
         await stage.until_online(boris)
         await stage.say(anna, room)
-        await self.refused(stage, boris, room, "active")
+        await stage.tell(boris, room, (1, 1))
+        assert stage.post.asked == []
+        assert await stage.spans(boris, room) == [(1, 1, "pending", "active")]
+        stage.service.parts.pushes._wait = timedelta(0)
+        async with stage.service.parts.database.transaction() as tx:
+            await tx.outbox.hasten_keys([(key, now()) for key in await stage.waiting()])
+        await stage.work()
+        assert stage.post.asked == []
+        assert await stage.spans(boris, room) == [(1, 1, "skipped", "active")]
         await socket.close()
 
     async def test_who_wants_no_messages(self, stage: Stage, pair: Pair) -> None:

@@ -1,5 +1,6 @@
 """From a message to a phone and back: the ladder pushes, and reading in any way closes what is shown."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -21,7 +22,9 @@ async def post() -> AsyncIterator[PushService]:
 
 @pytest.fixture
 async def stage(start_service: StartService, post: PushService) -> Stage:
-    service = await start_service(notifications={"push_origins": post.url, "push_after_seconds": 0.2})
+    service = await start_service(
+        notifications={"push_origins": post.url, "push_after_seconds": 0.2}, presence_grace_seconds=0.05
+    )
     return Stage(service, Cast(service), post)
 
 
@@ -90,3 +93,31 @@ async def test_a_request_that_is_answered_or_taken_back_is_closed(stage: Stage, 
     shown, closed = browser.pushes
     assert (shown.json["kind"], closed.json["type"]) == ("friend_request", "read")
     assert closed.json["tags"] == [shown.json["tag"]]
+
+
+async def test_who_leaves_with_something_unread_is_told_then(stage: Stage, post: PushService) -> None:
+    anna, boris = await stage.friends("Anna", "Boris")
+    room = await stage.cast.direct_room(anna, boris)
+    browser, socket = await stage.browser(boris), await boris.connect("/notifications")
+    await stage.until_online(boris)
+    await stage.say(anna, room, "are you there?")
+    async with asyncio.timeout(10):
+        while await stage.spans(boris, room) != [(1, 1, "pending", "active")]:
+            await asyncio.sleep(0.05)
+    assert post.asked == []
+    await socket.close()
+    await post.until(1)
+    assert browser.pushes[0].json["tag"] == room
+    async with asyncio.timeout(10):
+        while await stage.spans(boris, room) != [(1, 1, "sent", None)]:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_message_that_is_taken_back_is_closed(stage: Stage, post: PushService) -> None:
+    anna, boris = await stage.friends("Anna", "Boris")
+    room, browser = await stage.cast.direct_room(anna, boris), await stage.browser(boris)
+    message = await stage.say(anna, room, "oops")
+    await post.until(1)
+    await anna.delete(f"/messages/{message['id']}", expect=200)
+    await post.until(2)
+    assert [push.json["type"] for push in browser.pushes] == ["notification", "read"]

@@ -310,6 +310,18 @@ class TestAKey:
             keys = [f"digest:{time}:{number}" for number in range(500)]
             await asyncio.gather(add(keys), add(keys[::-1]))
 
+    async def test_whose_work_waits_is_held_by_who_adds_it_again(self, db: Database, settings: Settings) -> None:
+        if settings.is_sqlite:
+            pytest.skip("SQLite has one writer at a time")
+        await self.add(db, 1)
+        handler = Handler()
+        async with db.transaction() as tx:
+            await tx.outbox.add_each(KIND, [("digest:anna", {"number": 2})], now(), now())
+            await worker(db, handler).work()
+            assert handler.batches == [], "what this transaction writes it would not see"
+        await worker(db, handler).work()
+        assert handler.batches == [[1]] and await rows(db) == {}
+
 
 async def test_a_batch_is_cleared_away_by_one_statement(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await leave(db, 200)

@@ -110,7 +110,8 @@ class Pushes:
             .where(Notification.user_id.in_(user_ids), Notification.read_at.is_(None))
             .where(Notification.created_at > since)
         )
-        return [tuple(row) for of in (rooms, stored) for row in (await self._connection.execute(of)).all()]
+        found = [row for of in (rooms, stored) for row in (await self._connection.execute(of)).all()]
+        return [(user_id, subject_id) for user_id, subject_id in found]
 
     async def waiting(self, keys: Collection[str]) -> Sequence[str]:
         """Those of these keys under which work waits."""
