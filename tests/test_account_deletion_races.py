@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
+from src.clock import now
 from src.db.models import Member, Online, Room, Session, User
 
 from .cast import PASSWORD, Answer, Cast, Person, Service, draft
@@ -181,6 +182,24 @@ async def test_rooms_are_locked_in_the_order_in_which_a_batch_of_sends_locks_the
         deleting = asyncio.create_task(deletion(anna))
         await until_somebody_waits(service)
         await batch.rooms.joined_by_and_locked(UUID(boris.id), UUID(direct))
+        assert not deleting.done()
+    assert (await deleting).status == 204
+
+
+async def test_memberships_are_locked_before_what_was_told_of_rooms(
+    cast: Cast, service: Service, database: str
+) -> None:
+    if database == "sqlite":
+        pytest.skip("one transaction at a time")
+    anna, boris, _ = await company(cast, 0)
+    direct = await cast.direct_room(anna, boris)
+    await boris.post(f"/rooms/{direct}/messages", draft(mentions=[anna.id]), expect=201)
+    mine = UUID(anna.id), UUID(direct)
+    async with service.parts.database.transaction() as reading:
+        await reading.cursors.move(mine[1], mine[0], 1, now())
+        deleting = asyncio.create_task(deletion(anna))
+        await until_somebody_waits(service)
+        assert len(await reading.notifications.read_in(*mine, 1, now())) == 1
         assert not deleting.done()
     assert (await deleting).status == 204
 

@@ -91,11 +91,11 @@ class Deletion:
         await _sever(tx, user.id)
         await self._forget_identities(tx, user.id)
         await tx.departures.forget(user.id)
-        settle(tx, await tx.notifications.forget(user.id))
         parts = await tx.uploads.forget_of(user.id)
         await remove_objects(tx, [*parts, *await tx.files.forget_unsent_of(user.id), *keys_of_avatar(user.avatar)], at)
         await tx.departures.leave_direct_rooms(user.id, at)
         await leave_each(tx, user.id, groups[:GROUPS_AT_ONCE])
+        settle(tx, await tx.notifications.forget(user.id))  # after the memberships, as who reads a room locks
         if len(groups) > GROUPS_AT_ONCE:
             await tx.outbox.add(LEAVE_GROUPS, {"user_id": str(user.id)}, at)
         if user.email and user.email_verified_at:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...clock import now
 from ..cursors import Key
-from ..models import Notification
+from ..models import Notification, UtcDateTime
 from ..pairs import DIALECTS, Pair, as_pairs, pairs_in
 from ..rows import Row
 from ..snapshots import DIRECT, any_of
@@ -44,6 +44,11 @@ _COUNTS = (
     .group_by(Notification.user_id, Notification.kind)
     .execution_options(**DIRECT)
 )
+
+# The ids as one parameter: somebody may have more unread than a statement can have parameters.
+_THESE = any_of(Notification.id, "ids")
+_READ = update(Notification).where(_THESE).values(read_at=bindparam("moment", type_=UtcDateTime()))
+_GONE = delete(Notification).where(_THESE).returning(Notification.user_id, Notification.id, Notification.read_at)
 
 
 def _of_pairs(dialect: str) -> Select[*tuple[Any, ...]]:
@@ -90,7 +95,7 @@ class Notifications:
 
     async def read_each(self, ids: Collection[UUID], at: datetime) -> None:
         """Write that these are read, whosever they are."""
-        await self._read(select(Notification.id).where(Notification.id.in_(ids), Notification.read_at.is_(None)), at)
+        await self._read(select(Notification.id).where(_THESE, Notification.read_at.is_(None)), at, ids=[*ids])
 
     async def found(
         self, user_id: UUID, kinds: Collection[str], before: Key | None, limit: int, *, unread: bool
@@ -159,19 +164,14 @@ class Notifications:
     async def _read(self, unread: Select[UUID], at: datetime, **where: Any) -> frozenset[UUID]:
         ids = await self._locked(unread, **where)
         if ids:
-            await self._connection.execute(update(Notification).where(Notification.id.in_(ids)).values(read_at=at))
+            await self._connection.execute(_READ, {"ids": ids, "moment": at})
         return frozenset(ids)
 
     async def _remove(self, *where: ColumnElement[bool]) -> Gone:
         ids = await self._locked(select(Notification.id).where(*where))
         if not ids:
             return {}
-        removed = delete(Notification).where(Notification.id.in_(ids))
-        rows: Sequence[Row] = (
-            await self._connection.execute(
-                removed.returning(Notification.user_id, Notification.id, Notification.read_at)
-            )
-        ).all()
+        rows: Sequence[Row] = (await self._connection.execute(_GONE, {"ids": ids})).all()
         gone: dict[UUID, set[UUID]] = {}
         for row in rows:
             if row.read_at is None:

@@ -49,6 +49,7 @@ _AGAIN = (
     .where(OutboxItem.key == bindparam("held_key"))
     .values(payload=bindparam("content", type_=OutboxItem.payload.type), due_at=bindparam("until"))
 )
+_KEYS_AT_ONCE = 1000
 
 
 class Pushes:
@@ -124,9 +125,13 @@ class Pushes:
         return [str(key) for key in (await self._connection.scalars(found)).all()]
 
     async def release(self, keys: Collection[str], moment: datetime) -> bool:
-        """Have what waits under these keys done now. False if nothing does."""
-        later = update(OutboxItem).where(OutboxItem.key.in_(keys), OutboxItem.due_at > moment)
-        return (await self._connection.execute(later.values(due_at=moment))).rowcount > 0
+        """Have what waits under these keys, however many, done now. False if nothing does."""
+        released, ordered = 0, sorted(keys)
+        for first in range(0, len(ordered), _KEYS_AT_ONCE):
+            some = OutboxItem.key.in_(ordered[first : first + _KEYS_AT_ONCE])
+            later = update(OutboxItem).where(some, OutboxItem.due_at > moment).values(due_at=moment)
+            released += (await self._connection.execute(later)).rowcount
+        return released > 0
 
     async def drop(self, keys: Collection[str]) -> None:
         """Forget what waits under these keys."""
