@@ -1,9 +1,13 @@
 """Which addresses are anybody's: on the internet, and neither this machine's nor its network's (OWASP on SSRF)."""
 
+import asyncio
 import re
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from threading import Thread
+from typing import Any, Final, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -24,6 +28,7 @@ _NOT_PUBLIC: Final = tuple(
 )
 # All that was ever given out. So no ::1, no IPv4 address in disguise (::ffff:0:0/96, NAT64 64:ff9b::/96), no fe80::.
 _UNICAST: Final = IPv6Network("2000::/3")
+LOOKUPS: Final = 64
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 
 
@@ -52,11 +57,56 @@ class NotPublic(Exception):
     """A name leads to an address that is not anybody's."""
 
 
+class _OwnThreads:
+    """Lookups of names that strangers chose: what answers to them may keep silent, at most LOOKUPS at a time.
+
+    The event loop's own lookups share few threads: the database's name would be looked up after all of these.
+    """
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def getaddrinfo(self, host: str, port: int, **how: Any) -> Any:
+        return await self._apart(lambda: socket.getaddrinfo(host, port, **how))
+
+    async def getnameinfo(self, address: Any, flags: int = 0) -> Any:
+        return await self._apart(lambda: socket.getnameinfo(address, flags))
+
+    async def _apart(self, look_up: Callable[[], Any]) -> Any:
+        if self._running >= LOOKUPS:
+            raise OSError("too many names are being looked up")
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Any] = loop.create_future()
+
+        def run() -> None:
+            answer: Any = None
+            try:
+                answer = look_up()
+            except Exception as error:
+                answer = error
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._end, found, answer)
+
+        self._running += 1
+        Thread(target=run, name="lookup", daemon=True).start()
+        return await found
+
+    def _end(self, found: "asyncio.Future[Any]", answer: Any) -> None:
+        self._running -= 1
+        if found.done():  # nobody waits any more
+            return
+        if isinstance(answer, Exception):
+            found.set_exception(answer)
+        else:
+            found.set_result(answer)
+
+
 class PublicOnly(AbstractResolver):
     """Looks a name up, and raises NotPublic if one of its addresses is not anybody's. aiohttp connects to no others."""
 
     def __init__(self) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
+        # Of a loop it wants these two methods.
+        self._resolver = aiohttp.ThreadedResolver(cast(asyncio.AbstractEventLoop, _OwnThreads()))
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

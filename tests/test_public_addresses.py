@@ -1,8 +1,14 @@
 """Which addresses are anybody's."""
 
+import asyncio
+import socket
+import threading
+from typing import Any
+
 import pytest
 
-from src.public_addresses import is_name, is_public
+from src import public_addresses
+from src.public_addresses import PublicOnly, is_name, is_public
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2001:4860:4860::8888", "2a00:1450:4001:82a::200e"]
 NOBODYS = [
@@ -40,3 +46,45 @@ def test_a_name_is_looked_up(host: str) -> None:
 )  # fmt: skip
 def test_a_number_is_none(host: str) -> None:
     assert not is_name(host)
+
+
+class SilentServers:
+    """Name servers that answer to nothing until they are let go, but for `example.com`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let_go = threading.Event()
+        self._really = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self._look_up)
+
+    def _look_up(self, host: str, port: int, **how: Any) -> Any:
+        if host == "example.com":
+            return self._really("8.8.8.8", port, **how)
+        self.let_go.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+
+async def test_names_of_silent_servers_hold_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, resolver = SilentServers(monkeypatch), PublicOnly()
+    waiting = [asyncio.create_task(resolver.resolve(f"a{i}.example", 443)) for i in range(40)]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(2):
+        assert [each["host"] for each in await resolver.resolve("example.com", 443)] == ["8.8.8.8"]
+        await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+        await asyncio.to_thread(lambda: None)
+    silent.let_go.set()
+    assert all(isinstance(each, OSError) for each in await asyncio.gather(*waiting, return_exceptions=True))
+
+
+async def test_no_more_names_wait_than_there_are_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_addresses, "LOOKUPS", 3)
+    silent, resolver = SilentServers(monkeypatch), PublicOnly()
+    waiting = [asyncio.create_task(resolver.resolve(f"a{i}.example", 443)) for i in range(3)]
+    await asyncio.sleep(0.05)
+    for each in waiting:
+        each.cancel()  # whoever waited has gone; the lookup has not
+    await asyncio.gather(*waiting, return_exceptions=True)
+    with pytest.raises(OSError, match="too many"):
+        await resolver.resolve("example.com", 443)
+    silent.let_go.set()
+    await asyncio.sleep(0.1)
+    assert await resolver.resolve("example.com", 443)
