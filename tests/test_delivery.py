@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from src.clock import now
-from src.db.models import OutboxItem, User
+from src.db.models import NotificationPreferences, OutboxItem, User
 from src.db.spans import Span
 from src.schemas.common import PageQuery, rfc3339
 from src.schemas.notifications import Delivery
@@ -149,6 +149,30 @@ class TestAfterIt:
         asked = await ask(street, people, room)
         await street.mute(people[1], room)
         assert (await asked.words(people[1]))[0] == "sent"
+
+    async def test_a_preference_of_later_changes_nothing_of_it(
+        self, street: Street, people: list[UUID], room: UUID
+    ) -> None:
+        await street.come(people[1])
+        asked = await ask(street, people, room)
+        await street.prefer(people[1], message={"in_app": False, "push": False, "email": False})
+        assert (await asked.words(people[1]))[0] == (await asked.truth(people[1]))[0] == "sent"
+
+    async def test_a_preference_of_then_is_remembered(self, street: Street, people: list[UUID], room: UUID) -> None:
+        await street.come(people[1])
+        await street.prefer(people[1], message={"in_app": False, "push": False, "email": False})
+        asked = await ask(street, people, room)
+        await street.execute(delete(NotificationPreferences))
+        assert await asked.words(people[1]) == ["skipped preference"] * 3
+
+    async def test_who_marks_the_notification_read_has_not_read_the_room(
+        self, street: Street, people: list[UUID], room: UUID
+    ) -> None:
+        asked = await ask(street, people, room)
+        line = (await street.lines(room))[-1]
+        await record(street, room, people[1], line.seq, line.seq, status="skipped", reason="read_before", at=now())
+        assert (await asked.words(people[1]))[1] == "skipped preference"
+        assert (await asked.truth(people[1]))[1] == "skipped read_before"
 
     async def test_what_is_not_theirs_to_know_looks_like_a_preference(
         self, street: Street, people: list[UUID], room: UUID
