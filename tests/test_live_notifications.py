@@ -9,6 +9,7 @@ import pytest
 
 from src.clock import now
 from src.events import NotificationCreated, NotificationsWereRead
+from src.services import live_notifications
 
 from .cast import Cast, Person, Service
 from .conftest import Node
@@ -316,3 +317,19 @@ async def test_the_javascript_client_hears_and_marks(node: Node, service: Servic
     assert heard["answer"] == {"ok": True, "unread": heard["unread"]}
     assert heard["read"][-1]["unread"] == 0
     assert heard["listed"] == []
+
+
+async def test_a_name_of_before_is_not_told_after_the_new_one(
+    service: Service, anna: Person, room: str, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = live_notifications.look
+
+    async def slowly(reads: Any, changes: Any) -> Any:
+        seen = await look(reads, changes)
+        if seen.rooms:
+            await anna.patch("/users/me", {"nickname": "Anya"})
+        return seen
+
+    monkeypatch.setattr(live_notifications, "look", slowly)
+    await say(anna, room)
+    assert (await bell.heard("notification_created"))["actor"]["nickname"] == "Anya"

@@ -7,7 +7,7 @@ was, of a muted room or across a block, is no news.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -26,9 +26,11 @@ from ..events import (
     RoomLeft,
     RoomSettingsChanged,
     RoomWasRead,
+    UserChanged,
 )
 from ..schemas.messages import Message
 from ..schemas.notifications import NotificationsRead
+from ..schemas.people import User
 from .changed_notifications import How, Seen, look
 from .listeners import Changes, Listeners
 
@@ -70,6 +72,7 @@ class LiveNotifications:
         self._database = database
         self._publish = publish
         self._memories: defaultdict[UUID, _Memory] = defaultdict(_Memory)
+        self._changed_people: dict[UUID, User] = {}  # since it was read last
         self.listeners = Listeners(self._tell, gone=self._forget)
 
     def hear(self, events: Sequence[Event]) -> None:
@@ -93,6 +96,8 @@ class LiveNotifications:
                     self._note_unless_quiet((read.user_id,), (read.room_id,), How.ROOM)
                 case RoomSettingsChanged(settings=settings):
                     self._unquiet(event.audience, settings.room_id)  # it may be muted, or no more
+                case UserChanged(user=user):
+                    self._changed_people[user.id] = user
                 case RoomLeft(room=room):
                     self._note(event.audience, (room.room_id,), How.ROOM | How.SETTLED | How.LEFT)
 
@@ -135,14 +140,23 @@ class LiveNotifications:
 
     async def _tell(self, changes: Changes) -> None:
         memories = {user_id: self._memories[user_id] for user_id in changes}
+        self._changed_people.clear()
         async with self._database.snapshot() as reads:
             seen = await look(reads, changes)
         if seen.passed:
             async with self._database.transaction() as tx:
                 await tx.notifications.read_each(seen.passed, now())
         rooms = [each for each in seen.rooms.values() if _is_told(each, changes[each.user_id], memories[each.user_id])]
-        self._publish([*_read(seen), *_created(seen, rooms)])
+        self._publish([*_read(seen), *map(self._with_actor, _created(seen, rooms))])
         self._remember(changes, memories, seen)
+
+    def _with_actor(self, created: NotificationCreated) -> NotificationCreated:
+        """Profiles follow `user_changed`: who changed theirs after it was read is not shown as they were before."""
+        actor = created.notification.actor
+        changed = self._changed_people.get(actor.id) if actor else None
+        if changed is None:
+            return created
+        return replace(created, notification=created.notification.model_copy(update={"actor": changed}))
 
     def _remember(self, changes: Changes, memories: Mapping[UUID, _Memory], seen: Seen) -> None:
         """Keep what was told of rooms that have not changed since it was read."""
@@ -173,7 +187,7 @@ def _read(seen: Seen) -> Iterator[Event]:
             yield NotificationsWereRead(frozenset({user_id}), read)
 
 
-def _created(seen: Seen, rooms: Sequence[RoomNotification]) -> Iterator[Event]:
+def _created(seen: Seen, rooms: Sequence[RoomNotification]) -> Iterator[NotificationCreated]:
     """What is stored is each person's own; of a room most see the same, and one event for all is encoded once."""
     alike: defaultdict[tuple[UUID, Told], list[RoomNotification]] = defaultdict(list)
     for found in rooms:
