@@ -13,6 +13,7 @@ from src.db.database import Database
 from src.db.ids import new_id
 from src.db.models import EmailToken, Message, OutboxItem, Reaction, ReadMark, Room, Session
 from src.db.repositories import abandoned
+from src.db.repositories.outbox import GivenUp
 from src.db.search_models import SearchLine
 from src.db.search_rows import Wanted
 from src.schemas.drafts import MessageDraft
@@ -58,7 +59,7 @@ async def test_sessions_tokens_and_failed_work_go_when_they_are_over(db: Databas
         await tx.outbox.add("mail", {}, long_ago)
         await tx.outbox.add("mail", {}, long_ago)
         rows = (await tx._connection.execute(select(OutboxItem.id))).all()
-        await tx.outbox.give_up(rows[0].id, "SMTPDataError 554", long_ago)
+        await tx.outbox.give_up([GivenUp(rows[0].id, "SMTPDataError 554")], long_ago)
     await Housekeeping(db, timedelta(days=90)).sweep()
     assert await counts(db) == [1, 1, 1]
     async with db.snapshot() as reads:
