@@ -12,9 +12,11 @@ from src.db.ids import new_id
 from src.db.models import Delivery, Member, User
 from src.db.repositories.ladder import Place
 from src.db.spans import Span
+from src.schemas.notifications import PreferencesDraft
 from src.services.blocks import Blocks
 from src.services.ladder import Ladder
 from src.services.notices import digest_key, push_key
+from src.services.preferences import Preferences
 from src.services.rungs import RoomLines
 
 from .ladder import EMAIL_AFTER, PUSH_AFTER, RUNGS, Street, later
@@ -418,3 +420,21 @@ async def crowd(street: Street, room: UUID, count: int) -> None:
         await tx._connection.execute(insert(User), rows)
         joined = [{**member, "room_id": room, "user_id": each} for each in ids]
         await tx._connection.execute(insert(Member), joined)
+
+
+async def test_other_quiet_hours_hold_no_pushes_till_the_end_of_the_former_ones(
+    street: Street, people: list[UUID], room: UUID
+) -> None:
+    anna, boris = people[:2]
+    preferences, at = Preferences(street.database), now()
+    quiet = {"from": f"{at - timedelta(hours=1):%H:%M}", "to": f"{at + timedelta(hours=8):%H:%M}", "time_zone": "UTC"}
+    await preferences.change(boris, PreferencesDraft.model_validate({"quiet_hours": quiet}))
+    await street.say(anna, room)
+    with later():
+        await street.climb()
+    key = push_key(boris, room)
+    assert (await street.work("push"))[key] > at + timedelta(hours=7)
+    await preferences.change(boris, PreferencesDraft(hide_content=True))
+    assert (await street.work("push"))[key] > at + timedelta(hours=7)
+    await preferences.change(boris, PreferencesDraft(quiet_hours=None))
+    assert (await street.work("push"))[key] < at + timedelta(minutes=1)

@@ -61,7 +61,12 @@ def settle(tx: Transaction, gone: Gone) -> None:
 
 def push_key(user_id: UUID, subject_id: UUID) -> str:
     """The key of the work to push to somebody what is unread of a room, or of one notification."""
-    return f"{PUSH}:{user_id.hex}:{subject_id.hex}"
+    return f"{pushes_to(user_id)}{subject_id.hex}"
+
+
+def pushes_to(user_id: UUID) -> str:
+    """With what the keys of all work to push to somebody begin."""
+    return f"{PUSH}:{user_id.hex}:"
 
 
 def push_of(user_id: UUID, notification_id: UUID) -> dict[str, str]:

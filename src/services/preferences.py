@@ -1,10 +1,11 @@
 """How somebody wants to be told: by kind and channel, when not, and with what in it (contract §7, §9)."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from ..clock import now
 from ..db.database import Database, Transaction
 from ..db.repositories import Repositories
 from ..db.rows import Row
@@ -20,6 +21,10 @@ from ..schemas.notifications import (
 from ..schemas.notifications import (
     Preferences as View,
 )
+from .notices import pushes_to
+
+SOON = timedelta(seconds=20)
+"""Until pushes are looked at again that waited for the end of quiet hours which have become others."""
 
 
 class Preferences:
@@ -41,6 +46,8 @@ class Preferences:
             row = await tx.notification_preferences.locked(user_id)
             if allowed(before.kinds, "in_app") != allowed(row.kinds, "in_app"):
                 tx.announce(NotificationsSettled(frozenset({user_id}), None))
+            if _quiet(before) != _quiet(row):
+                await _look_again(tx, user_id)
             return _view(row)
 
 
@@ -76,6 +83,16 @@ def _changes(row: Row, draft: PreferencesDraft) -> dict[str, Any]:
         changes |= {"quiet_from": quiet and quiet.from_, "quiet_to": quiet and quiet.to}
         changes["time_zone"] = quiet and quiet.time_zone
     return changes
+
+
+def _quiet(row: Row) -> tuple[str | None, ...]:
+    return row.quiet_from, row.quiet_to, row.time_zone
+
+
+async def _look_again(tx: Transaction, user_id: UUID) -> None:
+    """Not at the end of the former quiet hours: till then nothing newer of the same room would be pushed either."""
+    waiting = await tx.pushes.waiting_under(pushes_to(user_id))
+    await tx.pushes.release(waiting, now() + SOON)
 
 
 def _view(row: Row | None) -> View:

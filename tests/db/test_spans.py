@@ -97,3 +97,25 @@ async def test_two_who_decide_at_once_do_not_undo_what_was_sent(street: Street) 
         await tx.deliveries.record([Span(room, boris, "push", 1, 2, "sent", None, now())])
         await tx.deliveries._write([], {}, [Span(room, boris, "push", 1, 1, "skipped", "active", now())])
     assert await street.spans(room, boris, "push") == [(1, 2, "sent", None)]
+
+
+async def test_what_was_long_sent_is_not_looked_at_again(street: Street) -> None:
+    anna, boris = await street.join("Anna", "Boris")
+    room, other, at = await street.group(anna, boris), await street.group(anna, boris), now()
+    async with street.database.transaction() as tx:
+        sent = [Span(room, boris, "push", n, n, "sent", None, at + timedelta(seconds=n)) for n in range(1, 50)]
+        await tx.deliveries.record(sent)
+        new = [Span(each, boris, "push", n, n + 5, "skipped", "active", at) for each, n in ((room, 50), (other, 2))]
+        assert await tx.deliveries._recent(new) == {sent[-1].key: sent[-1:]}  # what new ones might extend
+        await tx.deliveries.record(new)
+        overlapping = Span(room, boris, "push", 48, 60, "skipped", "muted", at)
+        assert [each.first_seq for each in (await tx.deliveries._recent([overlapping]))[sent[0].key]] == [
+            47,
+            48,
+            49,
+            50,
+        ]
+        await tx.deliveries.record([overlapping])
+    spans = await street.spans(room, boris, "push")
+    assert spans[-3:] == [(48, 48, "sent", None), (49, 49, "sent", None), (50, 60, "skipped", "muted")]
+    assert len(spans) == 50

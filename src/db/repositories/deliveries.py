@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, func, select, update
+import orjson
+from sqlalchemy import BigInteger, Select, Uuid, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
@@ -19,15 +20,28 @@ from ..spans import EXTENDED, Span, painted
 _KEY: tuple[Any, ...] = (Delivery.room_id, Delivery.user_id, Delivery.channel, Delivery.first_seq)
 _COLUMNS: tuple[Any, ...] = tuple(Delivery.__table__.columns)
 _ONE = delete(Delivery).where(and_(*(key == bindparam(f"the_{key.name}", type_=key.type) for key in _KEY)))
-# Those above what they have read: what is decided is decided of unread lines.
-_RECENT = (
-    select(*_COLUMNS)
-    .join(Member, and_(Member.room_id == Delivery.room_id, Member.user_id == Delivery.user_id))
-    .where(any_of(Member.room_id, "room_ids"), any_of(Member.user_id, "user_ids"))
-    .where(Delivery.last_seq >= Member.read_seq)
-    .order_by(*_KEY)
-    .with_for_update(of=Delivery)
-)
+_SINCE = {
+    "sqlite": "SELECT value ->> 0 AS room_id, value ->> 1 AS seq FROM json_each(:since)",
+    "postgresql": "SELECT CAST(value ->> 0 AS uuid) AS room_id, CAST(value ->> 1 AS bigint) AS seq"
+    " FROM json_array_elements(CAST(:since AS json))",
+}
+
+
+def _recent(dialect: str) -> Select[*tuple[Any, ...]]:
+    """Those above what they have read, as what is decided is decided of unread lines; none that end before it."""
+    since = text(_SINCE[dialect]).columns(room_id=Uuid(), seq=BigInteger()).subquery("since")
+    return (
+        select(*_COLUMNS)
+        .join(Member, and_(Member.room_id == Delivery.room_id, Member.user_id == Delivery.user_id))
+        .join(since, since.c.room_id == Member.room_id)
+        .where(any_of(Member.room_id, "room_ids"), any_of(Member.user_id, "user_ids"))
+        .where(Delivery.last_seq >= Member.read_seq, Delivery.last_seq >= since.c.seq)
+        .order_by(*_KEY)
+        .with_for_update(of=Delivery)
+    )
+
+
+_RECENT = {dialect: _recent(dialect) for dialect in _SINCE}
 _SO_MANY = 8
 """People alike for whom a row each is extended by one statement, unread."""
 _LATER = aliased(Delivery)
@@ -129,9 +143,20 @@ class Deliveries:
         return left
 
     async def _recent(self, decided: Collection[Span]) -> dict[tuple[UUID, UUID, str], list[Span]]:
-        """The spans of these people in these rooms above what they have read, ascending, locked."""
-        of = {"room_ids": {span.room_id for span in decided}, "user_ids": {span.user_id for span in decided}}
-        return _by_key(Span(*row) for row in (await self._connection.execute(_RECENT, of)).all())
+        """The spans that meet or overlap these, or come later, of these people in these rooms, ascending, locked.
+
+        Of who is pushed to and does not read there is a row for each push: what is long decided is left alone.
+        """
+        since: dict[UUID, int] = {}
+        for span in decided:
+            since[span.room_id] = min(span.first_seq - 1, since.get(span.room_id, span.first_seq))
+        of = {
+            "room_ids": since.keys(),
+            "user_ids": {span.user_id for span in decided},
+            "since": orjson.dumps([(room_id.hex, seq) for room_id, seq in since.items()]).decode(),
+        }
+        recent = _RECENT[self._connection.dialect.name]
+        return _by_key(Span(*row) for row in (await self._connection.execute(recent, of)).all())
 
     async def _write(
         self, gone: Collection[Span], extended: dict[tuple[Any, ...], list[UUID]], written: Collection[Span]

@@ -30,6 +30,7 @@ _BEYOND = (
     .offset(bindparam("kept"))
 )
 _ENDED = select(PushSubscription.id).join(Session, Session.id == PushSubscription.session_id).where(_OVER)
+_FORGET_ENDED = delete(PushSubscription).where(PushSubscription.id.in_(_ENDED))
 
 
 class PushSubscriptions:
@@ -65,7 +66,7 @@ class PushSubscriptions:
 
     async def sweep(self, moment: datetime) -> None:
         """Forget those whose sessions have ended by then."""
-        await self.forget((await self._connection.scalars(_ENDED, {"moment": moment})).all())
+        await self._connection.execute(_FORGET_ENDED, {"moment": moment})
 
 
 def _upsert(dialect: str) -> Any:

@@ -125,7 +125,7 @@ class Pushes:
         return [str(key) for key in (await self._connection.scalars(found)).all()]
 
     async def release(self, keys: Collection[str], moment: datetime) -> bool:
-        """Have what waits under these keys, however many, done now. False if nothing does."""
+        """Have what waits under these keys for longer, however many, done then. False if nothing does."""
         released, ordered = 0, sorted(keys)
         for first in range(0, len(ordered), _KEYS_AT_ONCE):
             some = OutboxItem.key.in_(ordered[first : first + _KEYS_AT_ONCE])
