@@ -222,7 +222,7 @@ class TestAfterIt:
         asked = await ask(street, people, room)
         await street.leaving.leave(people[1], room)
         words = await asked.words(people[1])
-        assert words[1:] in (["skipped left"] * 2, ["skipped read_before"] * 2)  # as receipts have it
+        assert words[1:] in (["skipped preference"] * 2, ["skipped read_before"] * 2)  # as receipts have it
 
     async def test_of_what_was_long_ago_nothing_is_kept(self, street: Street, people: list[UUID], room: UUID) -> None:
         asked = await ask(street, people, room)

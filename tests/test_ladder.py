@@ -125,7 +125,7 @@ class TestRungs:
         self, street: Street, people: list[UUID], room: UUID, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("src.services.ladder.LINES_AT_ONCE", 3)
-        monkeypatch.setattr("src.services.ladder.ROOM_RESTS", timedelta())
+        monkeypatch.setattr("src.services.ladder.Ladder._rest", timedelta())
         sent = [await street.say(people[0], room) for _ in range(10)]
         with later():
             await street.climb()

@@ -15,9 +15,10 @@ from .rungs import Reader, Sort
 
 Rung = Literal["push", "email"]
 PRIVATE: Mapping[str, DeliveryReason] = {
-    "blocked": "preference", "no_address": "preference", "unverified": "preference",
+    "blocked": "preference", "no_address": "preference", "unverified": "preference", "left": "preference",
 }  # fmt: skip
-"""What a sender is told instead of what is not theirs to know: blocks are not announced, nor how an account stands."""
+"""What a sender is told instead of what is not theirs to know: blocks are not announced, nor who has taken a
+direct room out of their list, nor how an account stands."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ MEMBERS_AT_ONCE = 100
 """Others wait while so many are decided about: some milliseconds."""
 REST_SECONDS = 0.01
 ROOM_RESTS = timedelta(seconds=1)
-"""In a room in which somebody always writes, those who do not read are looked at so often and no oftener."""
+LONGEST_REST = timedelta(seconds=5)
 
 
 class Ladder:
@@ -41,6 +41,13 @@ class Ladder:
     def __init__(self, database: Database, rungs: Rungs) -> None:
         self._database = database
         self._rungs = rungs
+
+    @property
+    def _rest(self) -> timedelta:
+        """In a room in which somebody always writes, those who do not read are looked at so often and no oftener:
+        their phones ring for it.
+        """
+        return max(ROOM_RESTS, min(LONGEST_REST, self._rungs.push / 4))
 
     async def run(self) -> None:
         """Run until cancelled. What was under way then is done again after its lease."""
@@ -106,8 +113,8 @@ class Ladder:
         """Write up to where rooms were told. Nobody's lock is waited for while another room's is held."""
         async with self._database.patient_transaction() as tx:
             free = await tx.ladder.lock([*told], skip_locked=True)
-            await tx.ladder.finish({room_id: told[room_id] for room_id in free}, self._rungs.push, now() + ROOM_RESTS)
+            await tx.ladder.finish({room_id: told[room_id] for room_id in free}, self._rungs.push, now() + self._rest)
         for room_id in told.keys() - set(free):
             async with self._database.patient_transaction() as tx:
                 held = await tx.ladder.lock([room_id], skip_locked=False)
-                await tx.ladder.finish({each: told[each] for each in held}, self._rungs.push, now() + ROOM_RESTS)
+                await tx.ladder.finish({each: told[each] for each in held}, self._rungs.push, now() + self._rest)

@@ -21,7 +21,7 @@ from ..schemas.notifications import (
 from ..schemas.notifications import (
     Preferences as View,
 )
-from .notices import pushes_to
+from .notices import digest_key, pushes_to
 
 SOON = timedelta(seconds=20)
 """Until pushes are looked at again that waited for the end of quiet hours which have become others."""
@@ -90,9 +90,9 @@ def _quiet(row: Row) -> tuple[str | None, ...]:
 
 
 async def _look_again(tx: Transaction, user_id: UUID) -> None:
-    """Not at the end of the former quiet hours: till then nothing newer of the same room would be pushed either."""
+    """Not at the end of the former quiet hours: till then nothing newer would be pushed or mailed either."""
     waiting = await tx.pushes.waiting_under(pushes_to(user_id))
-    await tx.pushes.release(waiting, now() + SOON)
+    await tx.pushes.release([*waiting, digest_key(user_id)], now() + SOON)
 
 
 def _view(row: Row | None) -> View:

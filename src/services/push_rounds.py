@@ -17,6 +17,9 @@ log = structlog.get_logger("chatty.pushes")
 AT_ONCE: Final = 5
 PATIENCE_SECONDS: float = 5
 """For all browsers of a person: whoever can sign in can name a push service that keeps silent, and others wait."""
+SILENT_SECONDS: float = 60
+"""Then it is asked again."""
+MOST_SILENT: Final = 1_000
 DISOWNED: Final = frozenset([400, 401, 403])
 """What is answered to a subscription that is of another key of ours, or was never one."""
 
@@ -52,21 +55,32 @@ class Result(NamedTuple):
 class Rounds:
     def __init__(self, sender: PushSender) -> None:
         self._sender = sender
+        self._silent: dict[UUID, float] = {}  # until when, by the loop's time
 
     async def push(self, push: Push, subscriptions: Sequence[Row]) -> Mapping[UUID, Result]:
         """Push to all of these, some at once; what became of it, by their ids."""
         some = asyncio.Semaphore(AT_ONCE)
 
         async def one(row: Row) -> Result:
+            if self._is_silent(row.id):
+                return Result("later")
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS), some:
                     return await self._push_to(push, row)
             except TimeoutError:
                 _tell(row, TryLater("slow"), "A push service is slow; it is asked again.")
+                self._silent[row.id] = asyncio.get_running_loop().time() + SILENT_SECONDS
                 return Result("later", unanswered=True)
 
         results = await asyncio.gather(*(one(row) for row in subscriptions))
         return {row.id: result for row, result in zip(subscriptions, results, strict=True)}
+
+    def _is_silent(self, subscription_id: UUID) -> bool:
+        """Has it kept silent just now? Others' pushes wait for each that does."""
+        at = asyncio.get_running_loop().time()
+        if len(self._silent) > MOST_SILENT:
+            self._silent = {key: until for key, until in self._silent.items() if until > at}
+        return self._silent.get(subscription_id, 0) > at
 
     async def _push_to(self, push: Push, row: Row) -> Result:
         subscription = Subscription(row.endpoint, row.p256dh, row.auth)
