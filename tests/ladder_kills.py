@@ -9,6 +9,7 @@ outcome on each rung for each member who has not read it, and where that is `pen
 import argparse
 import asyncio
 import contextlib
+import json
 import random
 import secrets
 import signal
@@ -22,6 +23,8 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
+
+from src.services.notices import DIGEST, PUSH
 
 from .delivery.stage import Stage, stage
 
@@ -176,6 +179,10 @@ async def _inspect(tables: Tables, talk: Talk, counts: Counter[str]) -> None:
     """Hold what was acknowledged against what became of it."""
     members = [(_id(room), _id(user), seq) for room, user, seq in await tables(
         "SELECT room_id, user_id, read_seq FROM members")]  # fmt: skip
+    work = [(kind, json.loads(payload) if isinstance(payload, str) else payload) for kind, payload in await tables(
+        "SELECT kind, payload FROM outbox WHERE failed_at IS NULL")]  # fmt: skip
+    waiting = {(kind, _id(of["user_id"]), _id(of["room_id"]) if "room_id" in of else None) for kind, of in work
+               if "user_id" in of}  # fmt: skip
     spans = [(_id(room), _id(user), *rest) for room, user, *rest in await tables(
         "SELECT room_id, user_id, channel, first_seq, last_seq, status FROM deliveries")]  # fmt: skip
     keys = Counter(key for (key,) in await tables("SELECT key FROM outbox WHERE key IS NOT NULL"))
@@ -185,8 +192,8 @@ async def _inspect(tables: Tables, talk: Talk, counts: Counter[str]) -> None:
         for seq in range(first, last + 1):
             outcomes[room, user, channel, seq] += 1
         if status == "pending":
-            key = f"push:{user}:{room}" if channel == "push" else f"digest:{user}"
-            assert keys[key], f"nothing waits to tell of {room} {first}-{last} by {channel}"
+            work_for = (PUSH, user, room) if channel == "push" else (DIGEST, user, None)
+            assert work_for in waiting, f"nothing waits to tell of {room} {first}-{last} by {channel}"
             counts[f"pending_{channel}"] += 1
     assert max(outcomes.values(), default=1) == 1, "a line has two outcomes"
     for room, seq, sender in talk.sent:
