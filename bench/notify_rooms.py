@@ -9,11 +9,16 @@ mail. `--still` lets nobody be told of it, to compare.
 
 import argparse
 import asyncio
+import base64
+import secrets
+import socket
 import sqlite3
 import time
 from collections.abc import Sequence
 
 import asyncpg
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .harness import Served, percentile, run, service
 from .report import Meter
@@ -21,12 +26,43 @@ from .sends import TICK, Pair
 from .talkers import Room, group
 from .wires import HEARD, PONG, Wire
 
-PUSH_AFTER = 2
+PUSH_AFTER = 20
 VERIFIED = "UPDATE users SET email_verified_at = created_at"
 SUBSCRIBED = (
     "INSERT INTO push_subscriptions (id, user_id, session_id, endpoint, endpoint_hash, p256dh, auth, created_at)"
-    " SELECT id, user_id, id, 'https://push.invalid', {hash}, '', '', created_at FROM sessions"
+    " SELECT id, user_id, id, '{endpoint}', {hash}, '{p256dh}', '{auth}', created_at FROM sessions"
 )
+
+
+class PushSink(asyncio.Protocol):
+    """One connection to a push service that takes everything. `got`: how many pushes."""
+
+    got = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self._buffer = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while b"\r\n\r\n" in self._buffer:
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            if len(rest) < length:
+                return
+            self._buffer = rest[length:]
+            PushSink.got += 1
+            self._transport.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
+
+
+def _browser() -> dict[str, str]:
+    """Keys as a browser makes them, one for all."""
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return {"p256dh": _base64(point), "auth": _base64(secrets.token_bytes(16))}
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 class Listener(Wire):
@@ -39,17 +75,17 @@ class Listener(Wire):
             super().data_received(data)
 
 
-async def reachable(served: Served) -> None:
+async def reachable(served: Served, endpoint: str) -> None:
     """Let everybody have a verified address and a browser that takes pushes."""
     if served.database_url:
         connection = await asyncpg.connect(served.database_url)
         await connection.execute(VERIFIED)
-        await connection.execute(SUBSCRIBED.format(hash="id::text"))
+        await connection.execute(SUBSCRIBED.format(hash="id::text", endpoint=endpoint, **_browser()))
         await connection.close()
         return
     with sqlite3.connect(served.data / "chatty.db", timeout=30) as file:
         file.execute(VERIFIED)
-        file.execute(SUBSCRIBED.format(hash="id"))
+        file.execute(SUBSCRIBED.format(hash="id", endpoint=endpoint, **_browser()))
 
 
 async def ladder_work(served: Served) -> dict[str, int]:
@@ -70,9 +106,12 @@ async def ladder_work(served: Served) -> dict[str, int]:
     return counts
 
 
-async def measure(served: Served, rooms: Sequence[Room], connected: int, rate: float, seconds: float) -> list[Pair]:
+async def measure(
+    served: Served, rooms: Sequence[Room], connected: int, rate: float, seconds: float, port: int
+) -> list[Pair]:
     """The senders of the rooms, with their latencies."""
-    await reachable(served)
+    sink = await asyncio.get_running_loop().create_server(PushSink, "127.0.0.1", port)
+    await reachable(served, f"http://127.0.0.1:{port}/push")
     listeners: list[Wire] = []
     beating = asyncio.create_task(_beat(listeners))
     talking = []
@@ -85,14 +124,16 @@ async def measure(served: Served, rooms: Sequence[Room], connected: int, rate: f
     await _send(talking, rate, PUSH_AFTER + 2)
     for pair in talking:
         pair.latencies.clear()
-    heard, meter = sum(each.heard for each in listeners), Meter(served)
+    heard, pushed, meter = sum(each.heard for each in listeners), PushSink.got, Meter(served)
     await _send(talking, rate, seconds)
     server, own = meter.shares(seconds)
     sent = sum(len(pair.latencies) for pair in talking)
     print(f"  {sent} sent, {sum(each.heard for each in listeners) - heard} heard; server {server:.0%}, load {own:.0%}")
+    print(f"  {PushSink.got - pushed} pushed meanwhile")
     await asyncio.sleep(PUSH_AFTER + 3)
     print(f"  the ladder has left {await ladder_work(served)}")
     beating.cancel()
+    sink.close()
     for wire in (*listeners, *(pair.sender for pair in talking)):
         wire.transport.abort()
     return talking
@@ -133,9 +174,13 @@ def main(members: int, connected: int, rate: float, seconds: float, only: str, *
     for database in ("sqlite", "postgres"):
         if only and database not in only.split(","):
             continue
-        with service(database, NOTIFICATIONS__PUSH_AFTER_SECONDS=after, GROUP_MEMBERS=members) as served:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        told = {"NOTIFICATIONS__PUSH_AFTER_SECONDS": after, "NOTIFICATIONS__PUSH_ORIGINS": f"http://127.0.0.1:{port}"}
+        with service(database, GROUP_MEMBERS=members, **told) as served:
             rooms = [group(served, size) for size in (members, 10)]
-            large, small = run(measure(served, rooms, connected, rate, seconds))
+            large, small = run(measure(served, rooms, connected, rate, seconds, port))
             for pair, size in ((large, members), (small, 10)):
                 p50, p99 = (percentile(pair.latencies, share) * 1e3 for share in (0.5, 0.99))
                 print(f"| {database} | {size} | {p50:.1f} | {p99:.1f} | {max(pair.latencies) * 1e3:.1f} |")

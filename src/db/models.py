@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Base, UtcDateTime
+from .base import Base, Key, UtcDateTime
 from .file_models import File, MessageFile, Upload, UploadPart
 from .notification_models import Delivery, Notification, NotificationPreferences, PushSubscription
 from .room_models import Member, Message, Reaction, ReadMark, Room
@@ -122,7 +122,7 @@ class OutboxItem(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
-    key: Mapped[str | None] = mapped_column(String(120))
+    key: Mapped[str | None] = mapped_column(Key(120))
     payload: Mapped[dict[str, Any]]
     attempts: Mapped[int]
     due_at: Mapped[datetime]

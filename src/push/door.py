@@ -61,8 +61,10 @@ class Door:
             raise Refused("address_not_allowed") from None
         except TimeoutError:
             raise TryLater("timeout") from None
-        except (aiohttp.ClientError, OSError, ValueError):
+        except aiohttp.ClientConnectorError:
             raise TryLater("unreachable") from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            raise TryLater("unanswered") from None
         if failure:
             raise failure
         return Accepted()

@@ -102,10 +102,7 @@ class Ladder:
             portion = await decided(reads, self._rungs, rooms, members, at)
         if portion.spans:
             async with self._database.patient_transaction() as tx:
-                for kind, work in portion.work.items():
-                    await tx.outbox.add_all(kind, [*work.values()], at)
-                await tx.outbox.hasten_keys(portion.hastened)
-                await tx.deliveries.record(portion.spans)
+                await portion.write(tx)
         full = len(members) == MEMBERS_AT_ONCE
         return (members[-1].room_id, members[-1].user_id) if full else None
 

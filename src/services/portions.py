@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ..db.database import Transaction
 from ..db.repositories import Repositories
 from ..db.repositories.presence import ALIVE_FOR
 from ..db.rows import Row
 from ..db.spans import Span
 from ..schemas.notifications import Channel
 from .notices import DIGEST, PUSH, Rungs, digest_key, digest_of, push_key, push_of_room
+from .push_waiting import gone_of
 from .rungs import Outcome, Reader, RoomLines, Run, ToTell
 
 Work = tuple[str, Mapping[str, Any], datetime]
@@ -21,13 +23,17 @@ Work = tuple[str, Mapping[str, Any], datetime]
 
 @dataclass
 class Portion:
-    """What was decided: work for the outbox by its kind and key, and what becomes of the lines."""
+    """What was decided: work for the outbox by its kind and key, and what becomes of the lines.
+
+    `hastened`: work that waits already, and for too long. `here`: whose pushes wait for them to leave, by their keys.
+    """
 
     rungs: Rungs
     at: datetime
     work: dict[str, dict[str, Work]] = field(default_factory=lambda: {PUSH: {}, DIGEST: {}})
     spans: list[Span] = field(default_factory=list)
     hastened: list[tuple[str, datetime]] = field(default_factory=list)
+    here: dict[str, UUID] = field(default_factory=dict)
 
     def decide(self, member: Row, reader: Reader, runs: Iterable[Run]) -> None:
         """Decide for one member. Runs of one sort alike become one outcome, each with its own span."""
@@ -40,9 +46,22 @@ class Portion:
             self._note(member, run, "email", mailed)
             if pushed.due_at:
                 key = push_key(member.user_id, member.room_id)
+                if pushed.reason == "active":
+                    self.here[key] = member.user_id
                 self._add(PUSH, key, push_of_room(member.user_id, member.room_id), pushed.due_at)
             if mailed.due_at:
                 self._add(DIGEST, digest_key(member.user_id), digest_of(member.user_id), mailed.due_at)
+
+    async def write(self, tx: Transaction) -> None:
+        """Leave the work, and write down what becomes of the lines. Who has left meanwhile is waited for no more."""
+        gone = await gone_of(tx, set(self.here.values()), self.at)
+        for key in [key for key, user_id in self.here.items() if user_id in gone]:
+            if waits := self.work[PUSH].get(key):
+                self.work[PUSH][key] = (*waits[:2], self.at)
+        for kind, work in self.work.items():
+            await tx.outbox.add_all(kind, [*work.values()], self.at)
+        await tx.outbox.hasten_keys(self.hastened)
+        await tx.deliveries.record(self.spans)
 
     async def drop_waiting(self, reads: Repositories) -> None:
         """Forget work of which some already waits that nobody has begun: who begins it sees what is to be told now.

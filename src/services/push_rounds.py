@@ -23,7 +23,7 @@ MOST_SILENT: Final = 1_000
 DISOWNED: Final = frozenset([400, 401, 403])
 """What is answered to a subscription that is of another key of ours, or was never one."""
 
-UNANSWERED: Final = ("timeout", "unreachable")
+UNANSWERED: Final = ("timeout", "unanswered")
 
 Fate = Literal["sent", "later", "refused", "gone"]
 

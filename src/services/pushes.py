@@ -26,6 +26,7 @@ from .push_closing import SHOWN_FOR, Closing, must_show, shown_key, shown_of, ta
 from .push_errands import Errand, errand_of
 from .push_matters import Later, Lines, Matter, Nothing, Person, person_of, room_matter, stored_matter
 from .push_rounds import Push, Result, Rounds, fate_of
+from .push_waiting import gone_of
 from .quiet_hours import end_of_quiet
 
 DAY_SECONDS: Final = 24 * 3600
@@ -96,7 +97,8 @@ class Pushes:
         """Under its key, so that nothing is added beside it meanwhile."""
         key = push_key(errand.user_id, errand.subject_id)
         async with self._database.transaction() as tx:
-            await tx.outbox.add_each(PUSH, [(key, errand.content)], at, later.due_at)
+            is_gone = later.reason == "active" and await gone_of(tx, [errand.user_id], at)
+            await tx.outbox.add_each(PUSH, [(key, errand.content)], at, at if is_gone else later.due_at)
             if errand.is_room:
                 await tx.deliveries.record(_spans(errand, later.lines, "pending", later.reason, at))
 

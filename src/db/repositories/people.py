@@ -75,6 +75,11 @@ class People:
         rows = await self._connection.execute(people.with_for_update(key_share=True))
         return {row.id: row for row in rows}
 
+    async def hold(self, user_ids: Iterable[UUID]) -> None:
+        """Have nobody `lock` these people till COMMIT. In the order of their ids, too."""
+        people = select(User.id).where(User.id.in_(sorted(user_ids))).order_by(User.id)
+        await self._connection.execute(people.with_for_update(read=True))
+
     async def lock_pair(self, one_id: UUID, other_id: UUID) -> dict[UUID, Row]:
         """Both of them, locked as by `lock`; nobody unless both exist."""
         found = await self.lock((one_id, other_id))

@@ -50,6 +50,7 @@ _AGAIN = (
     .values(payload=bindparam("content", type_=OutboxItem.payload.type), due_at=bindparam("until"))
 )
 _KEYS_AT_ONCE = 1000
+_AFTER_ALL = "~"  # what keys are made of
 
 
 class Pushes:
@@ -120,8 +121,8 @@ class Pushes:
         return [str(key) for key in (await self._connection.scalars(found)).all()]
 
     async def waiting_under(self, beginning: str) -> Sequence[str]:
-        """The keys under which work waits that begin so. Reads all keys: what orders an index differs by database."""
-        found = select(OutboxItem.key).where(OutboxItem.key.startswith(beginning, autoescape=True))
+        """The keys under which work waits that begin so."""
+        found = select(OutboxItem.key).where(OutboxItem.key >= beginning, OutboxItem.key < f"{beginning}{_AFTER_ALL}")
         return [str(key) for key in (await self._connection.scalars(found)).all()]
 
     async def release(self, keys: Collection[str], moment: datetime) -> bool:
