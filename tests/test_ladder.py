@@ -1,6 +1,7 @@
 """The ladder: who has not read a line is told by push after some seconds, and by mail after some minutes."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,13 +11,15 @@ from sqlalchemy import event, func, insert, select
 from src.clock import now
 from src.db.ids import new_id
 from src.db.models import Delivery, Member, User
+from src.db.repositories.deliveries import Deliveries
 from src.db.repositories.ladder import Place
 from src.db.spans import Span
-from src.schemas.notifications import PreferencesDraft
+from src.schemas.notifications import Channel, DeliveryStatus, PreferencesDraft
 from src.services.blocks import Blocks
 from src.services.ladder import Ladder
-from src.services.notices import digest_key, push_key
+from src.services.notices import PUSH, digest_key, push_key
 from src.services.preferences import Preferences
+from src.services.push_closing import SHOWN_FOR, shown_key, shown_of
 from src.services.rungs import RoomLines
 
 from .ladder import EMAIL_AFTER, PUSH_AFTER, RUNGS, Street, later
@@ -86,6 +89,21 @@ class TestRungs:
             await street.climb()
         assert await street.spans(room, boris, "push") == [(line.seq, line.seq, "pending", None)]
         assert await street.spans(room, anna, "push") == []  # to write is to read
+
+    async def test_whose_phone_has_just_rung_is_left_alone_for_as_long(
+        self, street: Street, people: list[UUID], room: UUID
+    ) -> None:
+        anna, boris, clara = people
+        line = await street.say(anna, room)
+        with later():
+            pushed_at = now() - PUSH_AFTER / 4
+            async with street.database.transaction() as tx:
+                shown = shown_of(boris, room, line.seq, [], pushed_at)
+                await tx.pushes.hold(PUSH, shown_key(boris, room), shown, pushed_at, pushed_at + SHOWN_FOR)
+            await street.climb()
+            pushes = await street.work(PUSH)
+            assert pushes[push_key(boris, room)] == pushed_at + PUSH_AFTER
+            assert pushes[push_key(clara, room)] <= now()
 
     async def test_a_line_that_comes_during_the_work_is_told_in_its_turn(
         self, street: Street, people: list[UUID], room: UUID, monkeypatch: pytest.MonkeyPatch
@@ -365,6 +383,31 @@ class TestAgain:
         for room, line in sent.items():
             assert await street.spans(room, people[1], "push") == [(line.seq, line.seq, "pending", None)]
             assert (await street.room(room)).told_seq == line.seq
+
+    async def test_who_write_of_the_same_people_do_not_wait_for_each_other_in_a_circle(
+        self, street: Street, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        people = await street.join(*(f"P{number}" for number in range(10)))
+        room = await street.group(*people)
+        without_extended = Deliveries._without_extended
+
+        async def slowly(self: Deliveries, decided: Collection[Span]) -> Collection[Span]:
+            left = await without_extended(self, decided)
+            await asyncio.sleep(0.1 if len(left) < len(decided) else 0)
+            return left
+
+        async def record(people: list[UUID], *decided: tuple[Channel, int, int, DeliveryStatus]) -> None:
+            async with street.database.transaction() as tx:
+                spans = [Span(room, person, *each, None, now()) for each in decided for person in people]
+                await tx.deliveries.record(spans)
+
+        await record(people, ("push", 1, 5, "sent"))
+        await record(people, ("push", 6, 9, "pending"))
+        monkeypatch.setattr(Deliveries, "_without_extended", slowly)
+        await asyncio.gather(
+            record(people, ("push", 10, 10, "pending"), ("email", 5, 10, "pending")),
+            record(people[:1], ("push", 1, 9, "sent")),
+        )
 
     async def test_what_is_wrong_with_one_room_does_not_hold_up_the_others(
         self, street: Street, people: list[UUID], monkeypatch: pytest.MonkeyPatch

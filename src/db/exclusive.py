@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Collection
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, bindparam, text
+from sqlalchemy import BigInteger, Integer, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -15,6 +16,23 @@ _TAKE = text("SELECT key FROM unnest(:keys) AS key WHERE pg_try_advisory_lock(ke
     bindparam("keys", type_=ARRAY(BigInteger))
 )
 _LEAVE = text("SELECT pg_advisory_unlock_all()")
+_HOLD = text("SELECT pg_advisory_xact_lock(:what, key) FROM unnest(:keys) AS key").bindparams(
+    bindparam("what", type_=Integer), bindparam("keys", type_=ARRAY(Integer))
+)
+_WHAT: Final = {"deliveries": 1}
+"""What is held of people. PostgreSQL keeps these apart from the locks above, which have one number."""
+
+
+async def hold_people(connection: AsyncConnection, what: Literal["deliveries"], user_ids: Collection[UUID]) -> None:
+    """Until COMMIT nobody else holds the same of one of these people; on SQLite, which has one writer, nobody does.
+
+    For transactions that change many rows of many people, in whatever order: taken first, and in one order, it keeps
+    two of them from waiting for each other.
+    """
+    if connection.dialect.name == "sqlite" or not user_ids:
+        return
+    keys = sorted({int.from_bytes(each.bytes[12:], signed=True) for each in user_ids})
+    await connection.execute(_HOLD, {"what": _WHAT[what], "keys": keys})
 
 
 @contextlib.asynccontextmanager

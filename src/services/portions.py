@@ -14,6 +14,7 @@ from ..db.rows import Row
 from ..db.spans import Span
 from ..schemas.notifications import Channel
 from .notices import DIGEST, PUSH, Rungs, digest_key, digest_of, push_key, push_of_room
+from .push_closing import shown_key
 from .push_waiting import gone_of
 from .rungs import Outcome, Reader, RoomLines, Run, ToTell
 
@@ -63,6 +64,14 @@ class Portion:
         await tx.outbox.hasten_keys(self.hastened)
         await tx.deliveries.record(self.spans)
 
+    async def rest(self, reads: Repositories) -> None:
+        """Push to nobody of a room again before the next rung: what is pushed then tells of all that came meanwhile."""
+        pushes = self.work[PUSH]
+        rooms = {shown_key(*map(UUID, (of["user_id"], of["room_id"]))): key for key, (_, of, _) in pushes.items()}
+        for shown, pushed_at in (await reads.pushes.pushed_at(rooms)).items() if rooms else ():
+            key, payload, due_at = pushes[rooms[shown]]
+            pushes[key] = key, payload, max(due_at, pushed_at + self.rungs.push)
+
     async def drop_waiting(self, reads: Repositories) -> None:
         """Forget work of which some already waits that nobody has begun: who begins it sees what is to be told now.
 
@@ -105,6 +114,7 @@ async def decided(
         readers = await _readers(reads, [member for member, _ in unread], at)
         for member, runs in unread:
             portion.decide(member, readers(member), runs)
+        await portion.rest(reads)
         await portion.drop_waiting(reads)
     return portion
 

@@ -105,11 +105,12 @@ def shown_by(user_id: UUID) -> str:
 
 
 def shown_of(
-    user_id: UUID, subject_id: UUID, ordinal: int | None, subscription_ids: Collection[UUID], until: str
+    user_id: UUID, subject_id: UUID, ordinal: int | None, subscription_ids: Collection[UUID], at: datetime
 ) -> dict[str, Any]:
-    """The outbox's payload of it. `ordinal`: up to which line it tells of the room; None of a stored notification."""
-    to = sorted(each.hex for each in subscription_ids)
-    return {"user_id": str(user_id), "read": str(subject_id), "ordinal": ordinal, "to": to, "until": until}
+    """The outbox's payload of what was pushed `at`: of a room up to the line `ordinal`; None if it was stored."""
+    to, until = sorted(each.hex for each in subscription_ids), at + SHOWN_FOR
+    what = {"user_id": str(user_id), "read": str(subject_id), "ordinal": ordinal, "to": to}
+    return {**what, "at": at.isoformat(), "until": until.isoformat()}
 
 
 def tags_key(subscription_id: UUID) -> str:

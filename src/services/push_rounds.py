@@ -99,6 +99,9 @@ class Rounds:
                 return Result("gone")
             _tell(row, failure, "A push was refused.")
             return Result("refused")
+        except Exception as error:  # a library's, about the keys of a browser: the others still get theirs
+            log.error("A push could not be made.", subscription=str(row.id), error=type(error).__name__)
+            return Result("refused")
         return Result("sent")
 
 

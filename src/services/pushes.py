@@ -31,6 +31,8 @@ from .quiet_hours import end_of_quiet
 
 DAY_SECONDS: Final = 24 * 3600
 WEEK_SECONDS: Final = 7 * DAY_SECONDS
+TURNS: Final = 3
+"""So many pushes ask the database at once: messages wait behind each of them."""
 _FAILURES: Final = ("gone", "refused")
 
 
@@ -53,6 +55,7 @@ class Pushes:
         self._rounds = Rounds(sender)
         self._closing = Closing(database, self._rounds)
         self._reader = reader
+        self._turns = asyncio.Semaphore(TURNS)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def carry_out(self, row: Row) -> None:
@@ -78,7 +81,7 @@ class Pushes:
 
     async def _tell(self, errand: Errand) -> None:
         at = now()
-        async with self._database.snapshot() as reads:
+        async with self._turns, self._database.snapshot() as reads:
             plan = await _planned(reads, errand, at, self._wait)
         if isinstance(plan, Nothing):
             if errand.is_room and plan.reason and plan.lines:
@@ -86,7 +89,9 @@ class Pushes:
         elif isinstance(plan, Later):
             await self._put_off(errand, plan, at)
         else:
-            await self._note(errand, plan, await self._rounds.push(self._push(plan), plan.subscriptions))
+            results = await self._rounds.push(self._push(plan), plan.subscriptions)
+            async with self._turns:
+                await self._note(errand, plan, results)
 
     async def _skip(self, errand: Errand, nothing: Nothing, at: datetime) -> None:
         status: DeliveryStatus = "failed" if nothing.reason in _FAILURES else "skipped"
@@ -188,7 +193,7 @@ async def _leave_to_close(tx: Transaction, errand: Errand, plan: Plan, sent: Seq
         is_unread = await tx.pushes.hold_notification(errand.subject_id)
     earlier = await tx.pushes.held(key)
     to = {*sent, *(UUID(each) for each in (earlier or {}).get("to", ()))}
-    payload = shown_of(errand.user_id, errand.subject_id, plan.matter.ordinal, to, until.isoformat())
+    payload = shown_of(errand.user_id, errand.subject_id, plan.matter.ordinal, to, at)
     await tx.pushes.hold(PUSH, key, payload, at, until if is_unread else at)
     await tx.pushes.drop([tags_key(each) for each in sent if plan.tags.get(each)])
 

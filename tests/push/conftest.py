@@ -1,4 +1,4 @@
-"""A push service, a browser that subscribed there, and who sends to it."""
+"""A push service, a browser that subscribed there, and who sends to it: the sender alone, or a whole service."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,8 +10,11 @@ from src.push.endpoints import Subscription
 from src.push.failures import PushFailed
 from src.push.sender import PushSender
 from src.push.vapid import VapidKey
+from tests.cast import Cast
+from tests.conftest import StartService
 
 from .service import Browser, PushService
+from .stage import Pair, Stage
 
 SUBJECT = "mailto:chatty@example.com"
 
@@ -38,6 +41,27 @@ async def sender(service: PushService, key: VapidKey) -> AsyncIterator[PushSende
     sender = PushSender(key, SUBJECT, {origin_of(service.url)})
     yield sender
     await sender.close()
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[PushService]:
+    async with PushService() as service:
+        yield service
+    assert service.faults == []
+
+
+@pytest.fixture
+async def stage(start_service: StartService, post: PushService) -> AsyncIterator[Stage]:
+    service = await start_service(notifications={"push_origins": post.url})
+    cast = Cast(service)
+    yield Stage(service, cast, post)
+    await cast.leave()
+
+
+@pytest.fixture
+async def pair(stage: Stage) -> Pair:
+    anna, boris = await stage.friends("Anna", "Boris")
+    return anna, boris, await stage.cast.direct_room(anna, boris)
 
 
 def subscription(browser: Browser) -> Subscription:

@@ -15,6 +15,9 @@ from tests.cast import PATIENCE, Cast, Person, Service, draft
 
 from .service import Browser, PushService
 
+Pair = tuple[Person, Person, str]
+"""Two friends and their direct room."""
+
 
 class Stage:
     def __init__(self, service: Service, cast: Cast, post: PushService) -> None:

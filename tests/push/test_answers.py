@@ -109,7 +109,7 @@ class TestAnAnswer:
         browser.answer = hang_up
         failure = await failed(sender, browser)
         assert isinstance(failure, TryLater)
-        assert failure.reason == "unreachable"
+        assert failure.reason == "unanswered"
 
     async def test_is_none_where_nobody_listens(self, browser: Browser) -> None:
         async with Listener() as listener:

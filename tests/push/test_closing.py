@@ -1,6 +1,5 @@
 """What was pushed is closed on every device once it was read on one of them, once, and nothing else ever is."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,37 +10,10 @@ import time_machine
 from src.clock import now
 from src.services import push_closing
 from src.services.push_closing import close_pushed, shown_key
-from tests.cast import Cast, Person, Service
-from tests.conftest import StartService
+from tests.cast import Person
 
-from .service import PushService, status
-from .stage import Stage
-
-
-@pytest.fixture
-async def post() -> AsyncIterator[PushService]:
-    async with PushService() as service:
-        yield service
-    assert service.faults == []
-
-
-@pytest.fixture
-async def service(start_service: StartService, post: PushService) -> Service:
-    return await start_service(notifications={"push_origins": post.url})
-
-
-@pytest.fixture
-async def stage(service: Service, cast: Cast, post: PushService) -> Stage:
-    return Stage(service, cast, post)
-
-
-@pytest.fixture
-async def pair(stage: Stage) -> tuple[Person, Person, str]:
-    anna, boris = await stage.friends("Anna", "Boris")
-    return anna, boris, await stage.cast.direct_room(anna, boris)
-
-
-Pair = tuple[Person, Person, str]
+from .service import status
+from .stage import Pair, Stage
 
 
 def types(pushes: list[Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,44 +9,18 @@ from uuid import UUID
 
 import pytest
 import time_machine
+from sqlalchemy import update
 
 from src.clock import now
 from src.db.ids import new_id
+from src.db.models import PushSubscription
 from src.services import push_rounds
 from src.services.notices import push_of_room
 from src.services.push_errands import STALE
-from tests.cast import Cast, Person, Service
-from tests.conftest import StartService
 
 from . import service as answers
-from .service import Answer, Browser, PushService, status
-from .stage import Stage
-
-
-@pytest.fixture
-async def post() -> AsyncIterator[PushService]:
-    async with PushService() as service:
-        yield service
-    assert service.faults == []
-
-
-@pytest.fixture
-async def service(start_service: StartService, post: PushService) -> Service:
-    return await start_service(notifications={"push_origins": post.url})
-
-
-@pytest.fixture
-async def stage(service: Service, cast: Cast, post: PushService) -> Stage:
-    return Stage(service, cast, post)
-
-
-@pytest.fixture
-async def pair(stage: Stage) -> tuple[Person, Person, str]:
-    anna, boris = await stage.friends("Anna", "Boris")
-    return anna, boris, await stage.cast.direct_room(anna, boris)
-
-
-Pair = tuple[Person, Person, str]
+from .service import Answer, Browser, status
+from .stage import Pair, Stage
 
 
 async def tried_again(stage: Stage, browser: Browser) -> int:
@@ -220,6 +193,17 @@ class TestSeveralAtOnce:
         assert len(stage.post.asked) < 20, "few of them are asked at once"
         assert len(await stage.waiting()) == 20 + 2, "each is tried again, and what may be shown is closed"
         assert [*failures] == [rows[-1].id]
+
+    async def test_are_not_spoiled_by_one_whose_keys_are_none(self, stage: Stage, pair: Pair) -> None:
+        anna, boris, room = pair
+        browser, _ = await stage.browser(boris), await stage.browser(boris)
+        broken = update(PushSubscription).where(PushSubscription.endpoint != browser.endpoint).values(p256dh="")
+        async with stage.service.parts.database.transaction() as tx:
+            await tx._connection.execute(broken)
+        await stage.say(anna, room)
+        await stage.tell(boris, room, (1, 1))
+        assert len(browser.pushes) == 1
+        assert await stage.spans(boris, room) == [(1, 1, "sent", None)]
 
 
 class TestACrash:

@@ -1,51 +1,21 @@
 """What somebody has not read is pushed to their browsers: what arrives there, and what does not."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-import pytest
 import time_machine
 
 from src.clock import now
 from src.push.sender import MAX_PAYLOAD
 from src.services.notices import push_of_room
-from tests.cast import Attachment, Cast, Person, Service
+from tests.cast import Attachment, Person
 from tests.conftest import StartService
 from tests.pictures import picture
 
-from .service import PushService
-from .stage import Stage
-
-
-@pytest.fixture
-async def post() -> AsyncIterator[PushService]:
-    async with PushService() as service:
-        yield service
-    assert service.faults == []
-
-
-@pytest.fixture
-async def service(start_service: StartService, post: PushService) -> Service:
-    return await start_service(notifications={"push_origins": post.url})
-
-
-@pytest.fixture
-async def stage(service: Service, cast: Cast, post: PushService) -> Stage:
-    return Stage(service, cast, post)
-
-
-@pytest.fixture
-async def pair(stage: Stage) -> tuple[Person, Person, str]:
-    """Anna, Boris and their direct room."""
-    anna, boris = await stage.friends("Anna", "Boris")
-    return anna, boris, await stage.cast.direct_room(anna, boris)
-
-
-Pair = tuple[Person, Person, str]
+from .stage import Pair, Stage
 
 
 class TestAMessage:

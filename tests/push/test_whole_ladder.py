@@ -1,7 +1,7 @@
 """From a message to a phone and back: the ladder pushes, and reading in any way closes what is shown."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,13 +11,6 @@ from tests.conftest import StartService
 
 from .service import Browser, PushService
 from .stage import Stage
-
-
-@pytest.fixture
-async def post() -> AsyncIterator[PushService]:
-    async with PushService() as service:
-        yield service
-    assert service.faults == []
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
+from ..exclusive import hold_people
 from ..models import Delivery, Member
 from ..snapshots import any_of
 from ..spans import EXTENDED, Span, painted
@@ -86,6 +87,7 @@ class Deliveries:
         It takes the place of what was decided before; but that something was sent stays, unless it is sent again, and
         a line of somebody across a block is told no more. Few statements, however many people.
         """
+        await hold_people(self._connection, "deliveries", {span.user_id for span in decided})
         decided = await self._without_extended(decided)
         if not decided:
             return

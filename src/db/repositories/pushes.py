@@ -91,6 +91,12 @@ class Pushes:
         found: dict[str, Any] | None = await self._connection.scalar(_HELD, {"held_key": key})
         return found
 
+    async def pushed_at(self, keys: Collection[str]) -> Mapping[str, datetime]:
+        """When that was pushed which is shown under these keys."""
+        shown = select(OutboxItem.key, OutboxItem.payload).where(OutboxItem.key.in_(keys))
+        rows = (await self._connection.execute(shown)).all()
+        return {row.key: datetime.fromisoformat(row.payload["at"]) for row in rows}
+
     async def hold(self, kind: str, key: str, payload: Mapping[str, Any], moment: datetime, until: datetime) -> None:
         """Have work wait until then, or until it is released; instead of what waits under the same key."""
         again = await self._connection.execute(_AGAIN, {"held_key": key, "content": payload, "until": until})
