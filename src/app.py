@@ -112,10 +112,10 @@ def _mount_rest(app: web.Application, parts: Parts, links: Links) -> None:
         ),
         SearchController(parts.search),
         CursorsController(parts.cursors),
-        NotificationsController(parts.notifications, parts.preferences),
-        DeliveriesController(parts.deliveries),
-        PushController(parts.push_subscriptions),
-        UnsubscribingController(parts.unsubscribing, parts.settings.public_url),
+        NotificationsController(parts.notifying.notifications, parts.notifying.preferences),
+        DeliveriesController(parts.notifying.deliveries),
+        PushController(parts.notifying.push_subscriptions),
+        UnsubscribingController(parts.notifying.unsubscribing, parts.settings.public_url),
     )
     mount(
         app,
@@ -157,7 +157,7 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
             presence=parts.presence,
         ),
         NotificationNamespace(
-            [parts.unread.listeners, parts.live_notifications.listeners, parts.presence], parts.notifications
+            [parts.unread.listeners, parts.notifying.live.listeners, parts.presence], parts.notifying.notifications
         ),
     )
     door = SocketEdge(namespaces, parts.sessions.authenticate, parts.throttle, links)
@@ -169,9 +169,9 @@ def _mount_sockets(app: web.Application, parts: Parts, links: Links) -> None:
     parts.bus.subscribe(parts.sessions.hear)
     parts.bus.subscribe(Broadcast(parts.connections, links))
     parts.bus.subscribe(parts.unread.hear)
-    parts.bus.subscribe(parts.live_notifications.hear)
+    parts.bus.subscribe(parts.notifying.live.hear)
     parts.bus.subscribe(parts.typing.hear)
-    parts.bus.subscribe(parts.push_closer.hear)
+    parts.bus.subscribe(parts.notifying.push_closer.hear)
 
 
 def _checks(parts: Parts) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -193,18 +193,18 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         stack.push_async_callback(parts.sending.close)
         stack.push_async_callback(parts.oauth.close)
         stack.push_async_callback(parts.mailer.close)
-        stack.push_async_callback(parts.push_sender.close)
+        stack.push_async_callback(parts.notifying.push_sender.close)
         stack.push_async_callback(parts.files.store.close)
         stack.callback(parts.passwords.close)
         watch = parts.sessions.watch(parts.connections.sessions)
         workers = (
             parts.presence.run(),
             parts.unread.listeners.run(),
-            parts.live_notifications.listeners.run(),
+            parts.notifying.live.listeners.run(),
             parts.heads.run(),
             parts.outbox.run(),
-            parts.ladder.run(),
-            parts.push_closer.run(),
+            parts.notifying.ladder.run(),
+            parts.notifying.push_closer.run(),
             housekeeping.run(),
             parts.files.sweeps.run(),
         )

@@ -4,27 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .config import Settings
-from .controllers.links import Links
 from .db.database import Database
 from .db.ids import new_id
 from .file_parts import FileParts, build_files
+from .notification_parts import NotificationParts, build_notifications
 from .oauth.client import OAuthClient
 from .oauth.host_tokens import HostTokens, host_origins
 from .oauth.outbound import Outbound
 from .oauth.providers import Provider, providers_from
-from .push.sender import PushSender
-from .push.vapid import subject_of, vapid_key
 from .realtime.bus import Bus
 from .realtime.connections import Connections
 from .services.accounts import Accounts
 from .services.blocks import Blocks
-from .services.bounces import Bounces
 from .services.cursors import Cursors
 from .services.deletion import Deletion
-from .services.deliveries import Deliveries
-from .services.digest_mails import DigestMails
-from .services.digest_plans import Pace
-from .services.digests import AT_ONCE, Digests
 from .services.edits import Edits
 from .services.entry import Entry
 from .services.exchange import Exchange
@@ -33,23 +26,16 @@ from .services.grants import Grants
 from .services.groups import Groups
 from .services.heads import Heads
 from .services.identities import Identities
-from .services.ladder import Ladder
 from .services.leaving import LEAVE_GROUPS, Leaving
-from .services.live_notifications import LiveNotifications
 from .services.mailer import Mailer, mailer_for
 from .services.mails import MAIL, Mails
 from .services.messages import Messages
-from .services.notices import DIGEST, PUSH, Notices, Rungs
-from .services.notifications import Notifications
+from .services.notices import Notices, Rungs
 from .services.outbox import OutboxWorker
 from .services.passwords import Passwords
 from .services.people import People
-from .services.preferences import Preferences, turn_off_email
 from .services.presence import Presence
 from .services.provider_pictures import FETCH_PICTURE, ProviderPictures
-from .services.push_closer import PushCloser
-from .services.push_subscriptions import PushSubscriptions
-from .services.pushes import Pushes
 from .services.reactions import Reactions
 from .services.recovery import Recovery
 from .services.removals import REMOVE_OBJECTS, Removals
@@ -65,7 +51,6 @@ from .services.tokens import Tokens
 from .services.typing import TypingState
 from .services.unlinks import Unlinks
 from .services.unread import UnreadCounts
-from .services.unsubscribing import UnsubscribeTokens, Unsubscribing
 from .sign_in_settings import HOST
 from .storage.storages import store_for
 
@@ -109,21 +94,10 @@ class Parts:
     search: Search
     cursors: Cursors
     unread: UnreadCounts
-    notifications: Notifications
-    live_notifications: LiveNotifications
-    preferences: Preferences
+    notifying: NotificationParts
     heads: Heads
     typing: TypingState
     sync: Sync
-    ladder: Ladder
-    deliveries: Deliveries
-    push_sender: PushSender
-    push_subscriptions: PushSubscriptions
-    pushes: Pushes
-    push_closer: PushCloser
-    digests: Digests
-    bounces: Bounces
-    unsubscribing: Unsubscribing
 
 
 def build(settings: Settings) -> Parts:
@@ -159,21 +133,15 @@ def build(settings: Settings) -> Parts:
         database, files.staging, files.pictures, origins, settings.files.image_max_bytes
     )
     outbox.also(FETCH_PICTURE, provider_pictures.carry_out)
-    key = vapid_key(settings.notifications.vapid_private_key, settings.signing_key)
-    allowed = settings.notifications.origins
-    push_sender = PushSender(key, subject_of(settings.mail_from, settings.public_url), allowed)
-    pictures = Links(settings.public_url, files.signatures).to(None)
-    pushes = Pushes(database, push_sender, pictures, settings.notifications.email_after)
-    outbox.in_batches(PUSH, pushes.carry_out_some, at_once=50, poll_seconds=1)
-    links = UnsubscribeTokens(settings.signing_key, settings.public_url)
-    digests = Digests(
-        database,
-        mailer,
-        DigestMails(settings.public_url, settings.mail_from, links),
-        settings.public_url,
-        Pace(settings.notifications.email_after, settings.notifications.email_every),
+    notifying = build_notifications(
+        settings,
+        bus=bus,
+        database=database,
+        outbox=outbox,
+        mailer=mailer,
+        signatures=files.signatures,
+        rungs=rungs,
     )
-    outbox.in_batches(DIGEST, digests.carry_out, at_once=AT_ONCE, poll_seconds=1)
     methods = _methods(settings, providers)
     entry = Entry(database, sessions, grants, outbox.wake)
     identities = Identities(database, sessions, grants, revocations, methods, outbox.wake)
@@ -213,21 +181,10 @@ def build(settings: Settings) -> Parts:
         search=Search(database),
         cursors=Cursors(database),
         unread=UnreadCounts(database, bus.publish),
-        notifications=Notifications(database),
-        live_notifications=LiveNotifications(database, bus.publish),
-        preferences=Preferences(database),
+        notifying=notifying,
         heads=Heads(database, bus.publish, connections.people),
         typing=TypingState(database, bus.publish),
         sync=Sync(database),
-        ladder=Ladder(database, rungs),
-        deliveries=Deliveries(database, rungs.push),
-        push_sender=push_sender,
-        push_subscriptions=PushSubscriptions(database, key.public_key, allowed),
-        pushes=pushes,
-        push_closer=PushCloser(database, outbox.wake),
-        digests=digests,
-        bounces=Bounces(database),
-        unsubscribing=Unsubscribing(database, links, turn_off_email),
     )
 
 

@@ -43,7 +43,7 @@ def explain(settings: Settings, message_id: UUID, person: str) -> bool:
 async def _explain(settings: Settings, message_id: UUID, person: str) -> bool:
     parts = build(settings)
     try:
-        found = await parts.deliveries.explain(message_id, person)
+        found = await parts.notifying.deliveries.explain(message_id, person)
     finally:
         await parts.files.store.close()
         await parts.database.close()

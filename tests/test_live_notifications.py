@@ -216,7 +216,7 @@ async def test_reading_while_it_is_looked_up_is_told_after_it(
     monkeypatch: pytest.MonkeyPatch, service: Service, anna: Person, boris: Person, room: str, bell: Bell
 ) -> None:
     """A room that was quiet, of which something is being told, is no longer quiet."""
-    listeners = service.parts.live_notifications.listeners
+    listeners = service.parts.notifying.live.listeners
     tell, looking, go_on = listeners._tell, asyncio.Event(), asyncio.Event()
     await say(boris, room)
     await bell.heard("notifications_read")
@@ -248,14 +248,14 @@ async def test_a_failing_database_delays_what_is_told_and_loses_nothing(
                 raise failures.pop()
             return snapshot()
 
-    monkeypatch.setattr(service.parts.live_notifications, "_database", Failing())
+    monkeypatch.setattr(service.parts.notifying.live, "_database", Failing())
     await say(anna, room)
     await bell.heard("notification_created")
     assert failures == []
 
 
 async def test_for_nobody_who_listens_nothing_is_kept(service: Service, anna: Person, room: str, bell: Bell) -> None:
-    live = service.parts.live_notifications
+    live = service.parts.notifying.live
     await say(anna, room)
     await bell.heard("notification_created")
     assert live._memories
@@ -276,7 +276,7 @@ async def test_of_three_hundred_who_listen_one_event_is_enough(service: Service,
     told_: list[Any] = []
     service.parts.bus.subscribe(told_.extend)
     bells = [await Bell(other).ring() for other in others]
-    listeners = service.parts.live_notifications.listeners
+    listeners = service.parts.notifying.live.listeners
     for user_id in crowd:
         listeners.connected(user_id)
     for number in range(5):

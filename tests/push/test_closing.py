@@ -92,7 +92,7 @@ class TestWhatWasRead:
     ) -> None:
         anna, boris, room = pair
         browser = await stage.browser(boris)
-        pushes = stage.service.parts.pushes
+        pushes = stage.service.parts.notifying.pushes
         note = pushes._note
 
         async def after_reading(*what: Any) -> None:

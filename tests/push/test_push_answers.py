@@ -187,7 +187,7 @@ class TestSeveralAtOnce:
             for payload in (*(push_of_room(UUID(each.id), UUID(room)) for each in (boris, anna)), {"room_id": "none"})
         ]
         begin = time.monotonic()
-        failures = await stage.service.parts.pushes.carry_out_some(rows)
+        failures = await stage.service.parts.notifying.pushes.carry_out_some(rows)
         assert time.monotonic() - begin < 2, "twenty that are silent take as long as one"
         assert len(own.pushes) == 1
         assert len(stage.post.asked) < 20, "few of them are asked at once"
@@ -212,7 +212,7 @@ class TestACrash:
     ) -> None:
         anna, boris, room = pair
         browser = await stage.browser(boris)
-        pushes = stage.service.parts.pushes
+        pushes = stage.service.parts.notifying.pushes
 
         async def dies(*_: object) -> None:
             raise asyncio.CancelledError

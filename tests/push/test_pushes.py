@@ -176,7 +176,7 @@ class TestIsNotTold:
         await stage.tell(boris, room, (1, 1))
         assert stage.post.asked == []
         assert await stage.spans(boris, room) == [(1, 1, "pending", "active")]
-        stage.service.parts.pushes._wait = timedelta(0)
+        stage.service.parts.notifying.pushes._wait = timedelta(0)
         async with stage.service.parts.database.transaction() as tx:
             await tx.outbox.hasten_keys([(key, now()) for key in await stage.waiting()])
         await stage.work()
@@ -372,7 +372,7 @@ class TestWhatIsStored:
         (row,) = (await stage.waiting()).values()
         with time_machine.travel(now() + timedelta(seconds=21)):
             await stage.work()
-        await stage.service.parts.pushes.carry_out(SimpleNamespace(payload=row.payload))  # type: ignore[arg-type]
+        await stage.service.parts.notifying.pushes.carry_out(SimpleNamespace(payload=row.payload))  # type: ignore[arg-type]
         assert len(browser.pushes) == 1
 
 
@@ -416,7 +416,7 @@ class TestTwoWorkers:
         browser = await stage.browser(boris)
         await stage.say(anna, room)
         work: Any = SimpleNamespace(payload=push_of_room(UUID(boris.id), UUID(room)))
-        await asyncio.gather(*(stage.service.parts.pushes.carry_out(work) for _ in range(5)))
+        await asyncio.gather(*(stage.service.parts.notifying.pushes.carry_out(work) for _ in range(5)))
         assert len(browser.pushes) == 1
 
     async def test_of_two_processes_tell_under_one_tag(

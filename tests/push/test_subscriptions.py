@@ -59,9 +59,9 @@ class TestTheKey:
 
     async def test_is_one_on_all_nodes_that_share_the_secret(self, start_service: StartService, cast: Cast) -> None:
         secret = {"secret_key": "한글도 되는 비밀, 서른두 바이트보다 길다"}
-        keys = {(await start_service(**secret)).parts.push_subscriptions.key for _ in range(2)}
+        keys = {(await start_service(**secret)).parts.notifying.push_subscriptions.key for _ in range(2)}
         assert len(keys) == 1
-        assert keys != {cast.service.parts.push_subscriptions.key}
+        assert keys != {cast.service.parts.notifying.push_subscriptions.key}
 
 
 class TestSubscribing:
