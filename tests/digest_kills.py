@@ -3,13 +3,9 @@
 `.venv/bin/python -m tests.digest_kills --kills 50 --database sqlite --seed 7`
 """
 
-import argparse
 import asyncio
-import contextlib
 import random
 import re
-import secrets
-import signal
 import sys
 import time
 from collections import Counter
@@ -27,7 +23,8 @@ from src.db.models import OutboxItem
 from src.services.digests import TOGETHER
 from src.services.notices import DIGEST, digest_key, digest_of
 
-from .delivery.stage import Stage, stage
+from .delivery.command import main
+from .delivery.stage import Stage
 
 PEOPLE = 300
 MOST_KILLS = 3
@@ -173,26 +170,5 @@ async def _until(probe: Callable[[], Awaitable[bool]], otherwise: str) -> None:
         await asyncio.sleep(0.002)
 
 
-def kill_often(database: str, kills: int, seed: int) -> Counter[str]:
-    with stage(database) as on:
-        return asyncio.run(campaign(on, kills, seed))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.digest_kills", description="Kill while digests go out.")
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, help="without one, any, which is printed")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and take the service and its database along
-    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    print(f"{options.database}, seed {seed}", flush=True)
-    begun = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        counts = kill_often(options.database, options.kills, seed)
-        print(f"{time.monotonic() - begun:.0f} s: {dict(sorted(counts.items()))}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("tests.digest_kills", "Kill while digests go out.", campaign))

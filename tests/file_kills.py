@@ -4,19 +4,17 @@ may stay of which no row knows.
 `.venv/bin/python -m tests.file_kills --kills 50 --database sqlite --seed 7`
 """
 
-import argparse
 import asyncio
 import os
 import random
-import secrets
-import signal
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .delivery.stage import ROOT, START_SECONDS, Stage, stage
+from .delivery.command import main
+from .delivery.stage import ROOT, START_SECONDS, Stage
 from .file_people import Crew
 from .file_truth import Truth, evidence
 
@@ -109,25 +107,5 @@ async def until(probe: Any, otherwise: str) -> None:
         await asyncio.sleep(0.05)
 
 
-def kill_often(database: str, kills: int, seed: int) -> Counter[str]:
-    with stage(database) as on:
-        return asyncio.run(campaign(on, kills, seed))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.file_kills", description="Kill while files come in.")
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, help="without one, any, which is printed")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and take the service and its database along
-    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    print(f"{options.database}, seed {seed}", flush=True)
-    begun = time.monotonic()
-    counts = kill_often(options.database, options.kills, seed)
-    print(f"{time.monotonic() - begun:.0f} s: {dict(sorted(counts.items()))}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("tests.file_kills", "Kill while files come in.", campaign))

@@ -6,13 +6,10 @@ outcome on each rung for each member who has not read it, and where that is `pen
 `.venv/bin/python -m tests.ladder_kills --kills 50 --database sqlite --seed 7`
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
 import random
-import secrets
-import signal
 import sqlite3
 import sys
 import time
@@ -26,7 +23,8 @@ import asyncpg
 
 from src.services.notices import DIGEST, PUSH
 
-from .delivery.stage import Stage, stage
+from .delivery.command import main
+from .delivery.stage import Stage
 
 PEOPLE, WRITERS, READERS = 8, 3, 1
 SETTLE_SECONDS = 30.0
@@ -209,25 +207,5 @@ def _id(value: Any) -> str:
     return UUID(str(value)).hex
 
 
-def kill_often(database: str, kills: int, seed: int) -> Counter[str]:
-    with stage(database) as on:
-        return asyncio.run(campaign(on, kills, seed))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.ladder_kills", description="Kill while the ladder works.")
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, help="without one, any, which is printed")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and take the service and its database along
-    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    print(f"{options.database}, seed {seed}", flush=True)
-    begun = time.monotonic()
-    counts = kill_often(options.database, options.kills, seed)
-    print(f"{time.monotonic() - begun:.0f} s: {dict(sorted(counts.items()))}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("tests.ladder_kills", "Kill while the ladder works.", campaign))

@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from .digest_kills import kill_often
+from .delivery.command import kill_often
+from .digest_kills import campaign
 
 KILLS = 4
 
@@ -13,6 +14,6 @@ KILLS = 4
 def test_everybody_is_mailed_by_who_is_killed_and_few_once_more(database: str) -> None:
     seed = secrets.randbelow(2**31)
     print(f"{database}: seed {seed}")  # if it fails
-    counts = kill_often(database, KILLS, seed)
+    counts = kill_often(campaign, database, KILLS, seed)
     print(dict(counts))
     assert counts["kills"] == KILLS and counts["left_in_work"]

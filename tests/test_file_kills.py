@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from .file_kills import kill_often
+from .delivery.command import kill_often
+from .file_kills import campaign
 
 KILLS = 6
 
@@ -14,7 +15,7 @@ KILLS = 6
 def test_nothing_is_lost_or_left_by_who_is_killed(database: str) -> None:
     seed = secrets.randbelow(2**31)
     print(f"{database}: seed {seed}")  # if it fails
-    counts = kill_often(database, KILLS, seed)
+    counts = kill_often(campaign, database, KILLS, seed)
     print(dict(counts))
     assert counts["kills"] == KILLS
     assert counts["cut"] and counts["files_acknowledged"] and counts["looks"]

@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from .ladder_kills import kill_often
+from .delivery.command import kill_often
+from .ladder_kills import campaign
 
 KILLS = 4
 
@@ -13,7 +14,7 @@ KILLS = 4
 def test_nobody_is_forgotten_by_who_is_killed(database: str) -> None:
     seed = secrets.randbelow(2**31)
     print(f"{database}: seed {seed}")  # if it fails
-    counts = kill_often(database, KILLS, seed)
+    counts = kill_often(campaign, database, KILLS, seed)
     print(dict(counts))
     assert counts["kills"] == KILLS
     assert counts["sent"] and counts["told"] and counts["pending_push"] and counts["pending_email"]
