@@ -28,7 +28,11 @@ log = structlog.get_logger("chatty.digests")
 AT_ONCE = 64
 """People for whom all is read together."""
 TOGETHER = 12
-"""Mails that are written down as sent together. Twice as many at most go out once more if the process is killed."""
+"""Mails that are written down as sent together."""
+UNNOTED = 2
+"""So many times TOGETHER are sent and not yet written down, over all batches: these go out once more if the process is
+killed. What was left by one that was killed comes in several batches at once.
+"""
 CONNECTIONS = 6
 """Fewer than there are: the mails of accounts must not wait for these."""
 MAIL_SECONDS = 15
@@ -48,6 +52,7 @@ class Digests:
         self._public_url = public_url
         self._pace = pace
         self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._unnoted = asyncio.Semaphore(UNNOTED)
 
     async def carry_out(self, items: Sequence[Row]) -> Mapping[UUID, Outcome]:
         """Send what is due of what these rows ask for: the outbox's handler of batches."""
@@ -84,7 +89,12 @@ class Digests:
         return outcomes
 
     async def _send(self, plans: Sequence[Plan], deadline: float) -> Sequence["_Fate"]:
-        outcomes = await asyncio.gather(*(self._outcome(plan, deadline) for plan in plans))
+        await self._unnoted.acquire()  # until `_note` lets go, which waits for nobody who waits here
+        try:
+            outcomes = await asyncio.gather(*(self._outcome(plan, deadline) for plan in plans))
+        except BaseException:
+            self._unnoted.release()
+            raise
         return [_fate_of(plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True)]
 
     async def _note(self, fates: Sequence["_Fate"]) -> Mapping[UUID, Outcome]:
@@ -95,6 +105,8 @@ class Digests:
         except Exception as error:
             log.warning("Digests were sent, and that could not be noted; they come again.", error=type(error).__name__)
             return {fate.plan.item.id: error for fate in fates}
+        finally:
+            self._unnoted.release()
         return {fate.plan.item.id: fate.outcome for fate in fates}
 
     async def _outcome(self, plan: Plan, deadline: float) -> Outcome:

@@ -427,7 +427,7 @@ class TestTwoWorkers:
         browser = await stage.browser(boris)
         await stage.say(anna, room)
         work: Any = SimpleNamespace(payload=push_of_room(UUID(boris.id), UUID(room)))
-        await asyncio.gather(*(each.pushes.carry_out(work) for each in (stage.service.parts, other)))
+        await asyncio.gather(*(each.notifying.pushes.carry_out(work) for each in (stage.service.parts, other)))
         assert 1 <= len(browser.pushes) <= 2
         assert len({push.topic for push in browser.pushes}) == 1
         assert await stage.spans(boris, room) == [(1, 1, "sent", None)]
