@@ -44,13 +44,13 @@ class Done(NamedTuple):
         return [each for each, result in self.results.items() if result.may_be_shown]
 
 
-async def note(tx: Transaction, some: Sequence[Done], at: datetime) -> list[bool]:
-    """Whether each of these was noted: of several those are not whose cursors somebody else holds. One alone waits."""
+async def note(tx: Transaction, some: Sequence[Done], at: datetime, *, wait: bool = False) -> list[bool]:
+    """Whether each was noted: those are not whose cursors somebody else holds. `wait` for that, of one alone."""
     await tx.pushes.hold_people({each.errand.user_id for each in some})
     there = await tx.users.addressees({each.errand.user_id for each in some})
     living = [each for each in some if each.errand.user_id in there]  # of the others nothing is left
     gone = await gone_of(tx, {each.errand.user_id for each in living if _waits(each)}, at)
-    held = await _hold(tx, [each for each in living if each.shown], wait=len(some) == 1)
+    held = await _hold(tx, [each for each in living if each.shown], wait=wait)
     noted = [each for each in living if not each.shown or held.has(each.errand)]
     work = _Work(await tx.outbox.held_till_commit(_keys(noted)), at)
     spans = [span for each in noted for span in work.add(each, held, is_gone=each.errand.user_id in gone)]

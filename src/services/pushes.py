@@ -82,7 +82,8 @@ class Pushes:
     async def _note(self, done: Done) -> None:
         """With others that are done; by itself, if somebody is just reading it: others do not wait for that."""
         if not await self._notes.ask(done):
-            await self._note_some([done])
+            async with self._database.transaction() as tx:
+                await note(tx, [done], now(), wait=True)
 
     async def _note_some(self, some: Sequence[Done]) -> Sequence[bool]:
         async with self._database.patient_transaction() as tx:
