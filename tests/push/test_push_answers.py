@@ -17,7 +17,6 @@ from src.db.models import PushSubscription
 from src.services import push_rounds
 from src.services.notices import push_of_room
 from src.services.push_errands import STALE
-
 from tests.cast import PATIENCE
 
 from . import service as answers
