@@ -99,7 +99,7 @@ class TestRungs:
             pushed_at = now() - PUSH_AFTER / 4
             async with street.database.transaction() as tx:
                 shown = shown_of(boris, room, line.seq, [], pushed_at)
-                await tx.pushes.hold(PUSH, shown_key(boris, room), shown, pushed_at, pushed_at + SHOWN_FOR)
+                await tx.outbox.hold(PUSH, [(shown_key(boris, room), shown, pushed_at + SHOWN_FOR)], pushed_at)
             await street.climb()
             pushes = await street.work(PUSH)
             assert pushes[push_key(boris, room)] == pushed_at + PUSH_AFTER

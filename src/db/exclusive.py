@@ -19,11 +19,13 @@ _LEAVE = text("SELECT pg_advisory_unlock_all()")
 _HOLD = text("SELECT pg_advisory_xact_lock(:what, key) FROM unnest(:keys) AS key").bindparams(
     bindparam("what", type_=Integer), bindparam("keys", type_=ARRAY(Integer))
 )
-_WHAT: Final = {"deliveries": 1}
+_WHAT: Final = {"deliveries": 1, "pushes": 2}
 """What is held of people. PostgreSQL keeps these apart from the locks above, which have one number."""
 
 
-async def hold_people(connection: AsyncConnection, what: Literal["deliveries"], user_ids: Collection[UUID]) -> None:
+async def hold_people(
+    connection: AsyncConnection, what: Literal["deliveries", "pushes"], user_ids: Collection[UUID]
+) -> None:
     """Until COMMIT nobody else holds the same of one of these people; on SQLite, which has one writer, nobody does.
 
     For transactions that change many rows of many people, in whatever order: taken first, and in one order, it keeps

@@ -11,7 +11,7 @@ from . import names
 from .cursors import Key
 from .models import Member, Room, User, UtcDateTime
 from .name_matches import matches
-from .snapshots import DIRECT
+from .snapshots import DIRECT, any_of
 
 JOINED = select(*Room.__table__.columns, *(each for each in Member.__table__.columns if each.name != "room_id")).join(
     Member, Member.room_id == Room.id
@@ -26,6 +26,14 @@ UNREAD_TOTAL = (
     .where(_IN_LIST.user_id == bindparam("user_id"), _IN_LIST.listed_at.is_not(None))
 )
 """How much is unread for `user_id` over all rooms in their list; also as a subquery, of aliases."""
+UNREAD_TOTALS = (
+    select(_IN_LIST.user_id, func.sum(_THE_ROOM.last_ordinal - _IN_LIST.read_ordinal).label("unread"))
+    .join(_THE_ROOM, _THE_ROOM.id == _IN_LIST.room_id)
+    .where(any_of(_IN_LIST.user_id, "user_ids"), _IN_LIST.listed_at.is_not(None))
+    .group_by(_IN_LIST.user_id)
+    .execution_options(**DIRECT)
+)
+"""The same for some people."""
 
 _USER = bindparam("user_id", type_=Uuid())
 _MOMENT: ColumnElement[datetime] = case((Room.active_at > Member.listed_at, Room.active_at), else_=Member.listed_at)

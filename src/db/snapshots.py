@@ -13,7 +13,9 @@ from sqlalchemy import BindParameter, ColumnElement, Dialect, Select, String, Ty
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
+from .base import Key
 from .direct import Prepared, Rows
 
 DIRECT: Mapping[str, Any] = {"chatty_direct": True}
@@ -27,15 +29,33 @@ class Ids(TypeDecorator[Collection[UUID]]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        if dialect.name == "sqlite":
-            return String()
-        from sqlalchemy.dialects.postgresql import ARRAY
-
-        return ARRAY(Uuid())
+        return _many(Uuid(), dialect)
 
     def process_bind_param(self, value: Collection[UUID] | None, dialect: Dialect) -> Any:
         ids = list(value or ())
         return orjson.dumps([each.hex for each in ids]).decode() if dialect.name == "sqlite" else ids
+
+
+class Keys(TypeDecorator[Collection[str]]):
+    """Some keys as one parameter."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return _many(String(), dialect)
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:
+        keys = list(value or ())
+        return orjson.dumps(keys).decode() if dialect.name == "sqlite" else keys
+
+
+def _many(one: TypeEngine[Any], dialect: Dialect) -> Any:
+    if dialect.name == "sqlite":
+        return String()
+    from sqlalchemy.dialects.postgresql import ARRAY
+
+    return ARRAY(one)
 
 
 class _Unnested(FunctionElement[UUID]):
@@ -54,9 +74,9 @@ def _in_postgres(element: Any, compiler: Any, **how: Any) -> str:
 
 
 def any_of(column: Any, name: str) -> ColumnElement[bool]:
-    """Is `column` one of the ids that the parameter `name` is given?"""
-    ids: BindParameter[Any] = bindparam(name, type_=Ids())
-    found: ColumnElement[bool] = column.op("IN", is_comparison=True)(_Unnested(ids))
+    """Is `column` one of the ids, or of the keys, that the parameter `name` is given?"""
+    given: BindParameter[Any] = bindparam(name, type_=Keys() if isinstance(column.type, Key) else Ids())
+    found: ColumnElement[bool] = column.op("IN", is_comparison=True)(_Unnested(given))
     return found
 
 

@@ -37,13 +37,13 @@ def insert_or_hold(dialect: str, table: type[Base], unique: str) -> Any:
 
 
 @lru_cache
-def insert_or_set(dialect: str, table: type[Base], *columns: str) -> Any:
-    """The same where the primary key refuses: then these columns of the row that is there are set."""
+def insert_or_set(dialect: str, table: type[Base], *columns: str, unique: str = "") -> Any:
+    """The same where the primary key, or the column `unique`, refuses: then these columns of what is there are set."""
     if dialect == "sqlite":
         add: Any = sqlite.insert(table)
     else:
         from sqlalchemy.dialects import postgresql
 
         add = postgresql.insert(table)
-    key = [*table.__table__.primary_key]
+    key = [table.__table__.c[unique]] if unique else [*table.__table__.primary_key]
     return add.on_conflict_do_update(index_elements=key, set_={name: add.excluded[name] for name in columns})

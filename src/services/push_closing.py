@@ -82,7 +82,7 @@ class Closing:
         if due_at <= since + STALE:
             key = f"{shown_key(shown.user_id, shown.subject_id)}:{subscription_id.hex}"
             again = {**payload, "to": [subscription_id.hex], "since": since.isoformat()}
-            await tx.pushes.hold(PUSH, key, again, at, due_at)
+            await tx.outbox.hold(PUSH, [(key, again, due_at)], at)
 
 
 async def close_pushed(tx: Transaction, user_id: UUID, *subject_ids: UUID) -> bool:
@@ -130,6 +130,11 @@ def tags_in(payload: Mapping[str, Any] | None, user_id: UUID) -> list[str]:
     return list(payload["tags"])
 
 
+def has_read(cursor: Row, ordinal: int) -> bool:
+    """Has somebody read, or marked read, a room up to that line? `cursor`: of `pushes.hold_cursors`."""
+    return bool(max(cursor.read_ordinal, cursor.notified_ordinal) >= ordinal)
+
+
 def must_show(subscription: Row) -> bool:
     """Does this push service withdraw the permission after pushes that show nothing?"""
     host = urlsplit(subscription.endpoint).hostname or ""
@@ -139,33 +144,33 @@ def must_show(subscription: Row) -> bool:
 async def _where_to_close(tx: Transaction, shown: Shown, payload: Mapping[str, Any], at: datetime) -> list[Row]:
     """The browsers that are to be told; those that must show something are told with the next push."""
     key = shown_key(shown.user_id, shown.subject_id)
+    await tx.pushes.hold_people([shown.user_id])
     if await tx.users.me_row(shown.user_id) is None:
         return []
     if await _is_unread(tx, shown):
-        if shown.since is None and await tx.pushes.held(key) is None:
-            await tx.pushes.hold(PUSH, key, payload, at, shown.until)
+        if shown.since is None and not await tx.outbox.held([key]):
+            await tx.outbox.hold(PUSH, [(key, payload, shown.until)], at)
         return []
-    if await tx.pushes.held(key):
+    if await tx.outbox.held([key]):
         return []
     living = (await tx.push_subscriptions.living([shown.user_id], at)).get(shown.user_id, [])
     concerned = [row for row in living if row.id in shown.to]
-    for row in concerned:
-        if must_show(row):
-            tags = added(await tx.pushes.held(tags_key(row.id)), shown.user_id, shown.subject_id)
-            await tx.pushes.hold(PUSH, tags_key(row.id), tags, at, at + SHOWN_FOR)
+    tags = [tags_key(row.id) for row in concerned if must_show(row)]
+    held = await tx.outbox.held(tags)
+    more = [(each, added(held.get(each), shown.user_id, shown.subject_id), at + SHOWN_FOR) for each in tags]
+    await tx.outbox.hold(PUSH, more, at)
     return [row for row in concerned if not must_show(row)]
 
 
 async def _is_unread(tx: Transaction, shown: Shown) -> bool:
     """Nobody reads it until COMMIT. What was deleted is not to be shown any more."""
     if shown.ordinal is not None:
-        cursor = await tx.pushes.hold_cursor(shown.user_id, shown.subject_id)
-        if cursor is None or cursor.listed_at is None:
+        pair = shown.user_id, shown.subject_id
+        cursor = (await tx.pushes.hold_cursors([pair], wait=True)).get(pair)
+        if cursor is None or cursor.listed_at is None or has_read(cursor, shown.ordinal):
             return False
-        if max(cursor.read_ordinal, cursor.notified_ordinal) >= shown.ordinal:
-            return False
-        return await tx.pushes.has_standing_lines(shown.user_id, shown.subject_id)
-    if not await tx.pushes.hold_notification(shown.subject_id):
+        return await tx.push_matters.has_standing_lines(*pair)
+    if not (await tx.pushes.hold_notifications([shown.subject_id], wait=True)).get(shown.subject_id):
         return False
     row = (await tx.notifications.visible([shown.subject_id])).get(shown.subject_id)
     return row is not None and row.read_at is None

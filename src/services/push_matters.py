@@ -1,20 +1,17 @@
-"""What there is to push about when the push is made: read anew, whatever was so when it was decided on."""
+"""What there is to push about when the push is made: judged anew, whatever was so when it was decided on. Pure."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from ..db.file_views import files_of
-from ..db.repositories import Repositories
-from ..db.repositories.room_notifications import RoomNotification
-from ..db.room_views import names
 from ..db.rows import Profile, Row
 from ..db.spans import Span
 from ..db.views import user_view
+from ..schemas.files import File
 from ..schemas.notifications import DeliveryReason, Kind, channels_of
 from ..schemas.people import User
-from .push_texts import Language, Told, content_of, language_of
+from .push_texts import Language, Told, content_of
 
 Lines = tuple[int, int]
 """The first and the last of some lines of a room."""
@@ -74,67 +71,84 @@ class Later(NamedTuple):
     lines: Sequence[Lines] = ()
 
 
-async def person_of(reads: Repositories, user_id: UUID) -> Person | None:
-    """Somebody, unless they have deleted the account."""
-    row = await reads.users.me_row(user_id)
-    if row is None:
-        return None
-    preferences = (await reads.notification_preferences.of([user_id])).get(user_id)
-    return Person(user_id, language_of(row.language), preferences)
+class Line(NamedTuple):
+    """A line as a push shows it, by whom and with which files."""
+
+    row: Row
+    message_id: UUID
+    sender: User
+    files: Sequence[File] = ()
+
+    @property
+    def seq(self) -> int:
+        return int(self.row.seq)
 
 
-async def room_matter(reads: Repositories, person: Person, room_id: UUID, *, again: bool) -> Matter | Nothing:
+class InRoom(NamedTuple):
+    """What is so for somebody in a room. `mine`: their membership, as `push_matters.memberships` has it.
+
+    `title`: what they call a group. `newest`: the last line that they have not read, of `unread`; without one, `why`.
+    `mention`: the last that mentions them. `spans`: what was decided of pushing, as far as it matters.
+    """
+
+    mine: Row | None
+    spans: Sequence[Span]
+    title: str = ""
+    newest: Line | None = None
+    unread: int = 0
+    muted: bool = False
+    mention: Line | None = None
+    why: DeliveryReason | None = None
+
+
+def room_matter(person: Person, room: InRoom, *, again: bool) -> Matter | Nothing:
     """What somebody has not read in a room, unless a push has told of it. `again`: even then."""
-    spans = await reads.pushes.spans(person.id, room_id)
+    spans, mine, newest = room.spans, room.mine, room.newest
     pending = [(span.first_seq, span.last_seq) for span in spans if span.status == "pending"]
-    mine = await reads.rooms.joined_by(person.id, room_id)
     if mine is None or mine.listed_at is None:
         return Nothing("left", pending)
-    pair = person.id, room_id
-    found = (await reads.room_notifications.of([pair], told=True)).get(pair)
-    if found is None:
-        return Nothing(await _why_nothing(reads, mine), pending)
-    mention = await _untold_mention(reads, person, mine, spans)
-    if found.muted or not person.wants("message"):
+    if newest is None:
+        return Nothing(room.why, pending)
+    mention = room.mention if room.mention and not _is_sent(spans, room.mention.seq) else None
+    first, unread = max(mine.read_seq, mine.first_seq - 1) + 1, room.unread
+    if room.muted or not person.wants("message"):
         if mention is None:
-            return Nothing("muted" if found.muted else "preference", pending)
-        found = found._replace(unread=1)
-        newest = mention.seq, mention.ordinal
-        further = (mention.seq, mention.seq)
-    else:
-        newest = found.line.seq, found.line.ordinal
-        further = (max(mine.read_seq, mine.first_seq - 1) + 1, found.line.seq)
-    if not again and _is_sent(spans, newest[0]):
+            return Nothing("muted" if room.muted else "preference", pending)
+        newest, first, unread = mention, mention.seq, 1
+    if not again and _is_sent(spans, newest.seq):
         return Nothing("deleted" if pending else None, pending)
-    matter = await _of_line(reads, person, mine, found, mention)
-    return matter._replace(ordinal=newest[1], lines=[*pending, *_undecided(spans, further)])
+    line = mention or newest
+    return Matter(
+        told=_told(person, room, mine, line, "mention" if mention else "message", unread),
+        tag=mine.room_id,
+        room_id=mine.room_id,
+        message_id=line.message_id,
+        actor=line.sender,
+        created_at=line.row.created_at,
+        ordinal=newest.row.ordinal,
+        lines=[*pending, *_undecided(spans, (first, newest.seq))],
+    )
 
 
-async def stored_matter(reads: Repositories, person: Person, notification_id: UUID) -> Matter | Nothing:
-    """Something stored, if the person may still see it and has not read it."""
-    row = (await reads.notifications.visible([notification_id])).get(notification_id)
+def stored_matter(person: Person, row: Row | None, room: str) -> Matter | Nothing:
+    """Something stored, if the person may still see it and has not read it. `room`: what they call a group."""
     if row is None or row.user_id != person.id or row.read_at is not None or not person.wants(row.kind):
         return Nothing()
-    mine = await reads.rooms.joined_by(person.id, row.room_id) if row.room_id else None
-    room = await _title(reads, mine) if mine is not None and mine.kind == "group" else ""
     actor = user_view(Profile(row.actor_id, row.nickname, row.intro, row.avatar)) if row.actor_id else None
     content = row.emoji or (content_of(row.text, [], person.language) if row.text else "")
     told = Told(row.kind, actor.nickname if actor else None, room, content, 1)
     return Matter(told, row.id, row.room_id, row.message_id, actor, row.created_at)
 
 
-async def _why_nothing(reads: Repositories, mine: Row) -> DeliveryReason:
-    if mine.last_ordinal <= max(mine.read_ordinal, mine.notified_ordinal):
-        return "read_before"
-    return "blocked" if await reads.pushes.has_standing_lines(mine.user_id, mine.id) else "deleted"
-
-
-async def _untold_mention(reads: Repositories, person: Person, mine: Row, spans: Collection[Span]) -> Row | None:
-    """The line that mentions somebody, who wants to know, has not read it and was not told of it."""
-    mention = await reads.pushes.newest_mention(person.id, mine.id) if person.wants("mention") else None
-    if mention is None or _is_sent(spans, mention.seq):
-        return None
-    return (await reads.messages.by_ids([mention.message_id])).get(mention.message_id)
+def _told(person: Person, room: InRoom, mine: Row, line: Line, kind: Kind, unread: int) -> Told:  # noqa: PLR0913, PLR0917 - what it tells
+    is_group = mine.kind == "group"
+    return Told(
+        kind=kind,
+        who=line.sender.nickname if is_group else mine.alias or line.sender.nickname,
+        room=room.title if is_group else "",
+        content=content_of(line.row.text, line.files, person.language),
+        messages=unread,
+    )
 
 
 def _is_sent(spans: Collection[Span], seq: int) -> bool:
@@ -145,32 +159,3 @@ def _undecided(spans: Sequence[Span], lines: Lines) -> list[Lines]:
     """What nothing was decided of yet, of these lines: they were sent since."""
     first = max(lines[0], *(span.last_seq + 1 for span in spans), 1)
     return [(first, lines[1])] if first <= lines[1] else []
-
-
-async def _of_line(
-    reads: Repositories, person: Person, mine: Row, found: RoomNotification, mention: Row | None
-) -> Matter:
-    if mention is None:
-        line, message_id = found.line, found.line.message_id
-        sender = user_view(Profile(line.sender_id, line.nickname, line.intro, line.avatar))
-    else:
-        line, message_id = mention, mention.id
-        sender = user_view((await reads.people.shown([mention.sender_id]))[mention.sender_id])
-    files = [] if line.text else (await files_of(reads, [message_id])).get(message_id, [])
-    is_group = mine.kind == "group"
-    told = Told(
-        kind="mention" if mention else "message",
-        who=sender.nickname if is_group else mine.alias or sender.nickname,
-        room=await _title(reads, mine) if is_group else "",
-        content=content_of(line.text, files, person.language),
-        messages=found.unread,
-    )
-    return Matter(told, mine.id, mine.id, message_id, sender, line.created_at)
-
-
-async def _title(reads: Repositories, mine: Row) -> str:
-    """What a member calls a room, from a row of `rooms.joined_by`."""
-    if mine.alias or mine.name:
-        return str(mine.alias or mine.name)
-    people = [user_view(row) for row in await reads.members.first_of(await reads.members.counts([mine.id]))]
-    return names([each for each in people if each.id != mine.user_id])

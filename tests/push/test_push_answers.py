@@ -17,6 +17,7 @@ from src.db.models import PushSubscription
 from src.services import push_rounds
 from src.services.notices import push_of_room
 from src.services.push_errands import STALE
+from tests.cast import PATIENCE
 
 from . import service as answers
 from .service import Answer, Browser, status
@@ -214,7 +215,10 @@ class TestACrash:
         browser = await stage.browser(boris)
         pushes = stage.service.parts.notifying.pushes
 
+        died = asyncio.Event()
+
         async def dies(*_: object) -> None:
+            died.set()
             raise asyncio.CancelledError
 
         await stage.say(anna, room)
@@ -222,7 +226,7 @@ class TestACrash:
             patch.setattr(pushes, "_note", dies)
             await stage.due(boris, room, (1, 1))
             stage.service.parts.outbox.wake()
-            await stage.post.until(1)
+            await asyncio.wait_for(died.wait(), PATIENCE)
         with time_machine.travel(now() + timedelta(seconds=121)):
             await stage.work()
         first, second = browser.pushes

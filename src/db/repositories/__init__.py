@@ -25,6 +25,7 @@ from .notifications import Notifications
 from .outbox import Outbox
 from .people import People
 from .presence import Presence
+from .push_matters import PushMatters
 from .push_subscriptions import PushSubscriptions
 from .pushes import Pushes
 from .reactions import Reactions
@@ -115,6 +116,10 @@ class Repositories:
     @cached_property
     def presence(self) -> Presence:
         return Presence(self._connection)
+
+    @cached_property
+    def push_matters(self) -> PushMatters:
+        return PushMatters(self._connection)
 
     @cached_property
     def push_subscriptions(self) -> PushSubscriptions:

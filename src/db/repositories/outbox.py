@@ -1,17 +1,18 @@
 """Work to be done after COMMIT, at least once: leased by workers, deleted when done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..ids import new_id
 from ..models import OutboxItem
 from ..rows import Row
-from ..upsert import insert_if_absent, insert_or_hold
+from ..snapshots import any_of
+from ..upsert import insert_if_absent, insert_or_hold, insert_or_set
 
 _ANY_DUE = (
     select(OutboxItem.id)
@@ -37,7 +38,14 @@ _GIVE_UP = (
     .where(OutboxItem.id == bindparam("item_id"))
     .values(failed_at=bindparam("moment"), last_error=bindparam("error"), payload={})
 )
+_THESE = any_of(OutboxItem.key, "keys")
+_HELD = select(OutboxItem.key, OutboxItem.payload).where(_THESE)
+_HELD_TILL_COMMIT = _HELD.order_by(OutboxItem.key).with_for_update()
+_DROP = delete(OutboxItem).where(_THESE)
 MAX_ERROR = 200
+
+Due = tuple[str, Mapping[str, Any], datetime]
+"""Work: its key, its payload, when it is due."""
 
 
 class PutOff(NamedTuple):
@@ -85,15 +93,37 @@ class Outbox:
 
         Nobody begins that before COMMIT: what this transaction has written, they see.
         """
-        if rows := _keyed(kind, [(key, payload, due_at) for key, payload in items], moment):
+        await self.add_due(kind, [(key, payload, due_at) for key, payload in items], moment)
+
+    async def add_due(self, kind: str, items: Sequence[Due], moment: datetime) -> None:
+        """The same, each due at a time of its own."""
+        if rows := _keyed(kind, items, moment):
             await self._connection.execute(insert_or_hold(self._connection.dialect.name, OutboxItem, "key"), rows)
 
-    async def add_all(
-        self, kind: str, items: Sequence[tuple[str, Mapping[str, Any], datetime]], moment: datetime
-    ) -> None:
-        """The same, each due at a time of its own, for what was committed before: what waits may be begun meanwhile."""
+    async def add_all(self, kind: str, items: Sequence[Due], moment: datetime) -> None:
+        """The same for what was committed before: what waits may be begun meanwhile."""
         if rows := _keyed(kind, items, moment):
             await self._add_if_absent(rows)
+
+    async def held(self, keys: Collection[str]) -> dict[str, Any]:
+        """What the work of these keys is about, while it waits."""
+        return await self._held(_HELD, keys)
+
+    async def held_till_commit(self, keys: Collection[str]) -> dict[str, Any]:
+        """The same, and nobody else touches it until COMMIT. In the order of the keys, like all who touch several."""
+        return await self._held(_HELD_TILL_COMMIT, keys)
+
+    async def hold(self, kind: str, items: Sequence[Due], moment: datetime) -> None:
+        """Have work wait until then, or until it is released; instead of what waits under the same keys."""
+        if rows := _keyed(kind, items, moment):
+            await self._connection.execute(
+                insert_or_set(self._connection.dialect.name, OutboxItem, "payload", "due_at", unique="key"), rows
+            )
+
+    async def drop(self, keys: Collection[str]) -> None:
+        """Forget what waits under these keys."""
+        if keys:
+            await self._connection.execute(_DROP, {"keys": keys})
 
     async def cancel(self, item_id: UUID) -> bool:
         """Take back work that nobody has begun; False if somebody has."""
@@ -155,6 +185,11 @@ class Outbox:
             gone = [{"item_id": each.item_id, "error": _short(each.error), "moment": moment} for each in items]
             await self._connection.execute(_GIVE_UP, gone)
 
+    async def _held(self, these: Select[*tuple[Any, ...]], keys: Collection[str]) -> dict[str, Any]:
+        if not keys:
+            return {}
+        return {row.key: row.payload for row in (await self._connection.execute(these, {"keys": keys})).all()}
+
     async def _add_if_absent(self, rows: Sequence[Mapping[str, Any]]) -> None:
         await self._connection.execute(insert_if_absent(self._connection.dialect.name, OutboxItem), rows)
 
@@ -163,9 +198,7 @@ class Outbox:
         await self._connection.execute(delete(OutboxItem).where(OutboxItem.failed_at < before))
 
 
-def _keyed(
-    kind: str, items: Sequence[tuple[str, Mapping[str, Any], datetime]], moment: datetime
-) -> list[dict[str, Any]]:
+def _keyed(kind: str, items: Sequence[Due], moment: datetime) -> list[dict[str, Any]]:
     """Rows in the order of their keys: who adds some of them too waits for us, and nobody waits in a circle."""
     common = {"kind": kind, "attempts": 0, "created_at": moment}
     return [

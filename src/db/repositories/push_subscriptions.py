@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..models import PushSubscription, Session, User, UtcDateTime
 from ..rows import Row
-from ..snapshots import any_of
+from ..snapshots import DIRECT, any_of
 
 _MOMENT = bindparam("moment", type_=UtcDateTime())
 _OVER = or_(Session.revoked_at.is_not(None), Session.expires_at <= _MOMENT)
@@ -22,6 +22,7 @@ _LIVING = (
     .join(User, User.id == PushSubscription.user_id)
     .where(any_of(PushSubscription.user_id, "user_ids"), ~_OVER, User.deleted_at.is_(None))
     .order_by(PushSubscription.created_at, PushSubscription.id)
+    .execution_options(**DIRECT)
 )
 _BEYOND = (
     select(PushSubscription.id)
@@ -29,6 +30,9 @@ _BEYOND = (
     .order_by(PushSubscription.created_at.desc(), PushSubscription.id.desc())
     .offset(bindparam("kept"))
 )
+_THESE = any_of(PushSubscription.id, "ids")
+_FREE = select(PushSubscription.id).where(_THESE).with_for_update(skip_locked=True)
+_FORGET = delete(PushSubscription).where(_THESE)
 _ENDED = select(PushSubscription.id).join(Session, Session.id == PushSubscription.session_id).where(_OVER)
 _FORGET_ENDED = delete(PushSubscription).where(PushSubscription.id.in_(_ENDED))
 
@@ -52,9 +56,10 @@ class PushSubscriptions:
         await self._connection.execute(delete(PushSubscription).where(*mine))
 
     async def forget(self, ids: Collection[UUID]) -> None:
-        """Forget these subscriptions."""
+        """Forget these subscriptions, but what somebody else is just forgetting or renewing: nobody waits for that."""
         if ids:
-            await self._connection.execute(delete(PushSubscription).where(PushSubscription.id.in_(ids)))
+            free = (await self._connection.scalars(_FREE, {"ids": ids})).all()
+            await self._connection.execute(_FORGET, {"ids": free})
 
     async def living(self, user_ids: Collection[UUID], at: datetime) -> dict[UUID, list[Row]]:
         """The subscriptions of these people whose sessions have not ended by then; without who has none."""

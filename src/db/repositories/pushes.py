@@ -1,53 +1,36 @@
-"""What a push asks that nobody else does, and the work that waits for something to be read."""
+"""Whose reading pushes wait for, and the work that waits for something to be read."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import Select, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ...clock import now
-from ..ids import new_id
-from ..models import Delivery, Member, Message, Notification, OutboxItem, Room, User
+from ..exclusive import hold_people
+from ..models import Member, Notification, OutboxItem, Room, User
+from ..pairs import DIALECTS, Pair, as_pairs, pairs_in
 from ..rows import Row
-from ..spans import Span
-from ..upsert import insert_if_absent
-from ..visible_notifications import FOUND, UNREAD, VISIBLE
+from ..snapshots import any_of
 
-_USER, _ROOM = (bindparam(name, type_=Member.user_id.type) for name in ("user_id", "room_id"))
-_NEWEST_MENTION = (
-    FOUND.where(Notification.user_id == _USER, Notification.room_id == _ROOM, Notification.kind == "mention")
-    .where(VISIBLE, UNREAD)
-    .order_by(Notification.seq.desc())
-    .limit(1)
-)
-_SPANS = (
-    select(*Delivery.__table__.columns)
-    .outerjoin(Member, and_(Member.room_id == Delivery.room_id, Member.user_id == Delivery.user_id))
-    .where(Delivery.room_id == _ROOM, Delivery.user_id == _USER, Delivery.channel == "push")
-    .where(or_(Delivery.status == "pending", Delivery.last_seq > Member.read_seq))
-    .order_by(Delivery.first_seq)
-)
-_CURSOR = (
-    select(Member.read_seq, Member.read_ordinal, Member.notified_ordinal, Member.listed_at)
-    .join(User, User.id == Member.user_id)
-    .where(Member.room_id == _ROOM, Member.user_id == _USER, User.deleted_at.is_(None))
-)
-_CURSOR_HELD = _CURSOR.with_for_update(read=True, of=Member)
-_STANDING_LINE = (
-    select(Message.id)
-    .join(Member, and_(Member.room_id == Message.room_id, Member.user_id == _USER))
-    .where(Message.room_id == _ROOM, Message.seq > Member.read_seq, Message.seq >= Member.first_seq)
-    .where(Message.kind != "system", Message.deleted_at.is_(None), Message.sender_id != _USER)
-    .limit(1)
-)
-_HELD = select(OutboxItem.payload).where(OutboxItem.key == bindparam("held_key"))
-_AGAIN = (
-    update(OutboxItem)
-    .where(OutboxItem.key == bindparam("held_key"))
-    .values(payload=bindparam("content", type_=OutboxItem.payload.type), due_at=bindparam("until"))
+
+def _cursors(dialect: str, *, wait: bool) -> Select[*tuple[Any, ...]]:
+    pairs = pairs_in(dialect)
+    cursors = select(*(getattr(Member, name) for name in ("user_id", "room_id", "read_ordinal", "notified_ordinal")))
+    return (
+        cursors.add_columns(Member.listed_at)
+        .join(pairs, and_(Member.room_id == pairs.c.room_id, Member.user_id == pairs.c.user_id))
+        .join(User, User.id == Member.user_id)
+        .where(User.deleted_at.is_(None))
+        .order_by(Member.user_id, Member.room_id)
+        .with_for_update(read=True, of=Member, skip_locked=not wait)
+    )
+
+
+_CURSORS = {(dialect, wait): _cursors(dialect, wait=wait) for dialect in DIALECTS for wait in (False, True)}
+_NOTIFICATIONS = (
+    select(Notification.id, Notification.read_at).where(any_of(Notification.id, "ids")).order_by(Notification.id)
 )
 _KEYS_AT_ONCE = 1000
 _AFTER_ALL = "~"  # what keys are made of
@@ -57,53 +40,34 @@ class Pushes:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def newest_mention(self, user_id: UUID, room_id: UUID) -> Row | None:
-        """The last of somebody's mentions in a room that they may see and have not read: a row of `FOUND`."""
-        of = {"user_id": user_id, "room_id": room_id, "at": now()}
-        return (await self._connection.execute(_NEWEST_MENTION, of)).one_or_none()
+    async def hold_people(self, user_ids: Collection[UUID]) -> None:
+        """Until COMMIT nobody else notes what became of these people's pushes. The first that a transaction locks."""
+        await hold_people(self._connection, "pushes", user_ids)
 
-    async def spans(self, user_id: UUID, room_id: UUID) -> list[Span]:
-        """What was decided of pushing the lines that somebody has not read, or that are still to be decided."""
-        rows = (await self._connection.execute(_SPANS, {"user_id": user_id, "room_id": room_id})).all()
-        return [Span(*row) for row in rows]
+    async def hold_cursors(self, pairs: Collection[Pair], *, wait: bool) -> dict[Pair, Row]:
+        """Up to where members have read, and have marked read; without who has deleted the account.
 
-    async def cursor(self, user_id: UUID, room_id: UUID) -> Row | None:
-        """Up to where a member has read, and has marked read; None for who is none, or has deleted the account."""
-        return (await self._connection.execute(_CURSOR, {"user_id": user_id, "room_id": room_id})).one_or_none()
+        Nobody reads on until COMMIT: who does then finds what this transaction has left to do. Without `wait` those
+        are left out whom somebody else has locked: whoever sends locks memberships in any order, so wait for one alone.
+        """
+        if not pairs:
+            return {}
+        held = _CURSORS[self._connection.dialect.name, wait]
+        rows = (await self._connection.execute(held, {"pairs": as_pairs(pairs)})).all()
+        return {(row.user_id, row.room_id): row for row in rows}
 
-    async def hold_cursor(self, user_id: UUID, room_id: UUID) -> Row | None:
-        """The same, and nobody reads on until COMMIT: who does then finds what this transaction has left to do."""
-        return (await self._connection.execute(_CURSOR_HELD, {"user_id": user_id, "room_id": room_id})).one_or_none()
-
-    async def hold_notification(self, notification_id: UUID) -> bool:
-        """Is a stored one still there and not marked read? It stays as it is until COMMIT."""
-        one = select(Notification.read_at).where(Notification.id == notification_id).with_for_update(read=True)
-        row = (await self._connection.execute(one)).one_or_none()
-        return row is not None and row.read_at is None
-
-    async def has_standing_lines(self, user_id: UUID, room_id: UUID) -> bool:
-        """Has a member not read a line that was not deleted, whoever wrote it?"""
-        of = {"user_id": user_id, "room_id": room_id}
-        return (await self._connection.execute(_STANDING_LINE, of)).first() is not None
-
-    async def held(self, key: str) -> dict[str, Any] | None:
-        """What the work of this key is about, while it waits."""
-        found: dict[str, Any] | None = await self._connection.scalar(_HELD, {"held_key": key})
-        return found
+    async def hold_notifications(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, bool]:
+        """Of stored ones that are still there: are they not marked read? They stay as they are, and `wait` the same."""
+        if not ids:
+            return {}
+        held = _NOTIFICATIONS.with_for_update(read=True, skip_locked=not wait)
+        return {row.id: row.read_at is None for row in (await self._connection.execute(held, {"ids": ids})).all()}
 
     async def pushed_at(self, keys: Collection[str]) -> Mapping[str, datetime]:
         """When that was pushed which is shown under these keys."""
         shown = select(OutboxItem.key, OutboxItem.payload).where(OutboxItem.key.in_(keys))
         rows = (await self._connection.execute(shown)).all()
         return {row.key: datetime.fromisoformat(row.payload["at"]) for row in rows}
-
-    async def hold(self, kind: str, key: str, payload: Mapping[str, Any], moment: datetime, until: datetime) -> None:
-        """Have work wait until then, or until it is released; instead of what waits under the same key."""
-        again = await self._connection.execute(_AGAIN, {"held_key": key, "content": payload, "until": until})
-        if not again.rowcount:
-            row = {"id": new_id(), "kind": kind, "key": key, "payload": payload, "attempts": 0}
-            add = insert_if_absent(self._connection.dialect.name, OutboxItem)
-            await self._connection.execute(add, [{**row, "created_at": moment, "due_at": until}])
 
     async def unread_subjects(self, user_ids: Collection[UUID], since: datetime) -> Sequence[tuple[UUID, UUID]]:
         """Of these people: their rooms with something unread, and what they were told since and have not read."""
@@ -139,8 +103,3 @@ class Pushes:
             later = update(OutboxItem).where(some, OutboxItem.due_at > moment).values(due_at=moment)
             released += (await self._connection.execute(later)).rowcount
         return released > 0
-
-    async def drop(self, keys: Collection[str]) -> None:
-        """Forget what waits under these keys."""
-        if keys:
-            await self._connection.execute(delete(OutboxItem).where(OutboxItem.key.in_(keys)))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..cursors import Key
 from ..models import Installation, Member, Room, UtcDateTime
 from ..names import keys
-from ..room_list import JOINED, UNREAD_TOTAL, room_list
+from ..room_list import JOINED, UNREAD_TOTAL, UNREAD_TOTALS, room_list
 from ..rows import Row
 from ..upsert import insert_if_absent
 
@@ -146,6 +146,11 @@ class Rooms:
     async def unread_total(self, user_id: UUID) -> int:
         """How many messages this person has not read, over all rooms in their list."""
         return int(await self._connection.scalar(UNREAD_TOTAL, {"user_id": user_id}) or 0)
+
+    async def unread_totals(self, user_ids: Collection[UUID]) -> dict[UUID, int]:
+        """The same of these people; without who is in no room."""
+        rows = (await self._connection.execute(UNREAD_TOTALS, {"user_ids": user_ids})).all()
+        return {row.user_id: int(row.unread) for row in rows}
 
     async def epoch(self) -> UUID:
         """The identity of this database's history; a restore from a backup gives a new one."""
