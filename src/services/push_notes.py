@@ -17,7 +17,7 @@ from ..schemas.notifications import DeliveryReason, DeliveryStatus
 from .notices import PUSH, push_key
 from .push_closing import SHOWN_FOR, has_read, shown_key, shown_of, tags_key
 from .push_errands import Errand
-from .push_matters import Later, Lines, Nothing
+from .push_matters import Later, Lines, Matter, Nothing
 from .push_plans import Decision, Plan
 from .push_rounds import Result, fate_of
 from .push_waiting import gone_of
@@ -63,29 +63,38 @@ async def note(tx: Transaction, some: Sequence[Done], at: datetime, *, wait: boo
 
 
 class _Held(NamedTuple):
-    """What nobody reads until COMMIT. `waited`: what is not there is gone; else somebody else may hold it."""
+    """What nobody reads until COMMIT. `waited`: what is not there is gone; else somebody else may hold it.
+
+    `deleted`: messages that were told of. Who deletes them after this looks for what shows them half a second later.
+    """
 
     cursors: Mapping[Pair, Row]
     notifications: Mapping[UUID, bool]
+    deleted: frozenset[UUID]
     waited: bool
 
     def has(self, errand: Errand) -> bool:
         pair = errand.user_id, errand.subject_id
         return self.waited or (pair in self.cursors if errand.is_room else errand.subject_id in self.notifications)
 
-    def is_unread(self, errand: Errand, ordinal: int | None) -> bool:
+    def is_unread(self, errand: Errand, matter: Matter) -> bool:
         if not errand.is_room:
             return self.notifications.get(errand.subject_id, False)
         cursor = self.cursors.get((errand.user_id, errand.subject_id))
-        return cursor is not None and not has_read(cursor, ordinal or 0)
+        return (
+            cursor is not None and matter.message_id not in self.deleted and not has_read(cursor, matter.ordinal or 0)
+        )
 
 
 async def _hold(tx: Transaction, shown: Sequence[Done], *, wait: bool) -> _Held:
     pairs = [(each.errand.user_id, each.errand.subject_id) for each in shown if each.errand.is_room]
     ids = [each.errand.subject_id for each in shown if not each.errand.is_room]
-    return _Held(
-        await tx.pushes.hold_cursors(pairs, wait=wait), await tx.pushes.hold_notifications(ids, wait=wait), wait
-    )
+    cursors = await tx.pushes.hold_cursors(pairs, wait=wait)
+    notifications = await tx.pushes.hold_notifications(ids, wait=wait)
+    matters = [each.decision.matter for each in shown if isinstance(each.decision, Plan)]
+    told = {matter.message_id for matter in matters if matter.message_id}
+    lines = await tx.messages.by_ids(told) if told else {}
+    return _Held(cursors, notifications, frozenset(id for id, line in lines.items() if line.deleted_at), wait)
 
 
 def _waits(done: Done) -> bool:
@@ -127,7 +136,7 @@ class _Work:
             self._put_off.append((push_key(errand.user_id, errand.subject_id), errand.content, due_at))
             return self._spans(errand, decision.lines, "pending", decision.reason)
         if shown := done.shown:
-            self._leave_to_close(errand, decision, shown, is_unread=held.is_unread(errand, decision.matter.ordinal))
+            self._leave_to_close(errand, decision, shown, is_unread=held.is_unread(errand, decision.matter))
         again, fate = self._leave_to_try(errand, results), fate_of(results)
         if fate == "later" and again:
             return []

@@ -10,6 +10,7 @@ from src.push.endpoints import Subscription
 from src.push.failures import PushFailed
 from src.push.sender import PushSender
 from src.push.vapid import VapidKey
+from src.services.ladder import Ladder
 from tests.cast import Cast
 from tests.conftest import StartService
 
@@ -51,7 +52,15 @@ async def post() -> AsyncIterator[PushService]:
 
 
 @pytest.fixture
-async def stage(start_service: StartService, post: PushService) -> AsyncIterator[Stage]:
+async def stage(
+    start_service: StartService, post: PushService, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    """Without the ladder, which would tell of the same lines once the clock is moved."""
+
+    async def idle(_: Ladder) -> bool:
+        return False
+
+    monkeypatch.setattr(Ladder, "work", idle)
     service = await start_service(notifications={"push_origins": post.url})
     cast = Cast(service)
     yield Stage(service, cast, post)

@@ -127,7 +127,7 @@ class TestWhatIsWrongWithOne:
             return await plans_for(reads, some, *how)
 
         monkeypatch.setattr(pushes, "plans_for", planned)
-        failures = await stage.service.parts.pushes.carry_out_some(rows)
+        failures = await stage.service.parts.notifying.pushes.carry_out_some(rows)
         assert [*failures] == [rows[0].id]
         assert [len(each.pushes) for each in browsers] == [0, 1, 1]
 
@@ -143,7 +143,7 @@ class TestWhatIsWrongWithOne:
             return result
 
         monkeypatch.setattr(pushes, "note", noted)
-        failures = await stage.service.parts.pushes.carry_out_some(rows)
+        failures = await stage.service.parts.notifying.pushes.carry_out_some(rows)
         assert [*failures] == [rows[0].id]
         assert [len(each.pushes) for each in browsers] == [1, 1, 1]
         assert {*await stage.waiting()} == {shown_key(UUID(each.id), UUID(room)) for each in others}
@@ -175,7 +175,7 @@ async def test_a_mixture_ends_as_each_does_alone(stage: Stage, together: bool) -
         row(push_of(UUID(gina.id), new_id())),
     ]
     for some in [rows] if together else [[each] for each in rows]:
-        assert await stage.service.parts.pushes.carry_out_some(some) == {}
+        assert await stage.service.parts.notifying.pushes.carry_out_some(some) == {}
     told = {name: [push.json["kind"] for push in browser.pushes] for name, browser in browsers.items()}
     assert {name: kinds for name, kinds in told.items() if kinds} == {
         "Boris": ["message"],

@@ -1,5 +1,6 @@
 """What was pushed is closed on every device once it was read on one of them, once, and nothing else ever is."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,9 @@ import pytest
 import time_machine
 
 from src.clock import now
-from src.services import push_closing
+from src.services import push_closer, push_closing
 from src.services.push_closing import close_pushed, shown_key
+from src.services.push_notes import Done
 from tests.cast import Person
 
 from .service import status
@@ -78,6 +80,25 @@ class TestWhatWasRead:
         await stage.tell(boris, room)
         await stage.say(boris, room, "hi")
         await dismiss(stage, boris, room)
+        assert types(browser.pushes) == ["notification", "read"]
+
+    async def test_or_taken_back_before_it_was_noted_is_closed(
+        self, stage: Stage, pair: Pair, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        anna, boris, room = pair
+        browser = await stage.browser(boris)
+        message = await stage.say(anna, room, "oops")
+        pushes = stage.service.parts.notifying.pushes
+        note = pushes._note
+
+        async def late(done: Done) -> None:
+            await anna.delete(f"/messages/{message['id']}", expect=200)
+            await asyncio.sleep(5 * push_closer.EVERY_SECONDS)  # who looks for what shows it finds nothing yet
+            await note(done)
+
+        monkeypatch.setattr(push_closer, "EVERY_SECONDS", 0.02)
+        monkeypatch.setattr(pushes, "_note", late)
+        await stage.tell(boris, room)
         assert types(browser.pushes) == ["notification", "read"]
 
     async def test_and_never_pushed_is_not_closed(self, stage: Stage, pair: Pair) -> None:
