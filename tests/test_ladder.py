@@ -342,6 +342,28 @@ class TestAgain:
             (line.seq + 1, newer.seq, "pending", None),
         ]
 
+    async def test_what_was_read_while_it_was_decided_has_one_outcome(
+        self, street: Street, people: list[UUID], room: UUID
+    ) -> None:
+        anna, boris, _ = people
+
+        async def record(first: int, last: int, status: DeliveryStatus) -> None:
+            async with street.database.transaction() as tx:
+                await tx.deliveries.record([Span(room, boris, "push", first, last, status, None, now())])
+
+        lines = [await street.say(anna, room) for _ in range(6)]
+        first, *_, last = (line.seq for line in lines)
+        await record(first, last - 1, "pending")
+        await street.read(boris, room, last)
+        await record(first + 2, last - 1, "sent")
+        await record(first + 1, last, "failed")
+        assert await street.spans(room, boris, "push") == [
+            (first, first, "pending", None),
+            (first + 1, first + 1, "failed", None),
+            (first + 2, last - 1, "sent", None),
+            (last, last, "failed", None),
+        ]
+
     async def test_who_dies_between_two_portions_is_followed_by_another(
         self, street: Street, people: list[UUID], room: UUID, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,35 +8,43 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, Select, Uuid, and_, bindparam, delete, func, select, text, update
+from sqlalchemy import BigInteger, Select, String, Uuid, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from ..exclusive import hold_people
-from ..models import Delivery, Member
+from ..models import Delivery
 from ..snapshots import any_of
 from ..spans import EXTENDED, Span, painted
 
 _KEY: tuple[Any, ...] = (Delivery.room_id, Delivery.user_id, Delivery.channel, Delivery.first_seq)
 _COLUMNS: tuple[Any, ...] = tuple(Delivery.__table__.columns)
+_SAME = ("room_id", "user_id", "channel")
 _ONE = delete(Delivery).where(and_(*(key == bindparam(f"the_{key.name}", type_=key.type) for key in _KEY)))
 _SINCE = {
-    "sqlite": "SELECT value ->> 0 AS room_id, value ->> 1 AS seq FROM json_each(:since)",
-    "postgresql": "SELECT CAST(value ->> 0 AS uuid) AS room_id, CAST(value ->> 1 AS bigint) AS seq"
-    " FROM json_array_elements(CAST(:since AS json))",
+    "sqlite": "SELECT value ->> 0 AS room_id, value ->> 1 AS user_id, value ->> 2 AS channel, value ->> 3 AS seq"
+    " FROM json_each(:since)",
+    "postgresql": "SELECT CAST(value ->> 0 AS uuid) AS room_id, CAST(value ->> 1 AS uuid) AS user_id,"
+    " value ->> 2 AS channel, CAST(value ->> 3 AS bigint) AS seq FROM json_array_elements(CAST(:since AS json))",
 }
 
 
 def _recent(dialect: str) -> Select[*tuple[Any, ...]]:
-    """Those above what they have read, as what is decided is decided of unread lines; none that end before it."""
-    since = text(_SINCE[dialect]).columns(room_id=Uuid(), seq=BigInteger()).subquery("since")
+    """Those that end at `seq` or later. As they do not overlap, they are one that begins before it, and those after."""
+    given = text(_SINCE[dialect]).columns(room_id=Uuid(), user_id=Uuid(), channel=String(), seq=BigInteger()).subquery()
+    before = aliased(Delivery)
+    same = (getattr(before, name) == given.c[name] for name in _SAME)
+    begin = select(func.max(before.first_seq)).where(*same, before.first_seq <= given.c.seq).correlate(given)
+    since = (
+        select(given, func.coalesce(begin.scalar_subquery(), given.c.seq).label("begin"))
+        .cte("since")
+        .prefix_with("MATERIALIZED")  # else it would be asked again for each row
+    )
     return (
         select(*_COLUMNS)
-        .join(Member, and_(Member.room_id == Delivery.room_id, Member.user_id == Delivery.user_id))
-        .join(since, since.c.room_id == Member.room_id)
-        .where(any_of(Member.room_id, "room_ids"), any_of(Member.user_id, "user_ids"))
-        .where(Delivery.last_seq >= Member.read_seq, Delivery.last_seq >= since.c.seq)
+        .join(since, and_(*(getattr(Delivery, name) == since.c[name] for name in _SAME)))
+        .where(Delivery.first_seq >= since.c.begin, Delivery.last_seq >= since.c.seq)
         .order_by(*_KEY)
         .with_for_update(of=Delivery)
     )
@@ -145,18 +153,16 @@ class Deliveries:
         return left
 
     async def _recent(self, decided: Collection[Span]) -> dict[tuple[UUID, UUID, str], list[Span]]:
-        """The spans that meet or overlap these, or come later, of these people in these rooms, ascending, locked.
+        """The spans that meet or overlap these, or come later, ascending, locked.
 
-        Of who is pushed to and does not read there is a row for each push: what is long decided is left alone.
+        Whether their lines were read meanwhile or not. Of who is pushed to and does not read there is a row for each
+        push: what is long decided is left alone.
         """
-        since: dict[UUID, int] = {}
+        since: dict[tuple[UUID, UUID, str], int] = {}
         for span in decided:
-            since[span.room_id] = min(span.first_seq - 1, since.get(span.room_id, span.first_seq))
-        of = {
-            "room_ids": since.keys(),
-            "user_ids": {span.user_id for span in decided},
-            "since": orjson.dumps([(room_id.hex, seq) for room_id, seq in since.items()]).decode(),
-        }
+            since[span.key] = min(span.first_seq - 1, since.get(span.key, span.first_seq))
+        places = [(room_id.hex, user_id.hex, channel, seq) for (room_id, user_id, channel), seq in since.items()]
+        of = {"since": orjson.dumps(places).decode()}
         recent = _RECENT[self._connection.dialect.name]
         return _by_key(Span(*row) for row in (await self._connection.execute(recent, of)).all())
 
