@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
 from src.clock import now
-from src.db.models import Delivery, OutboxItem, Room
+from src.db.models import Delivery, OutboxItem
 from src.db.spans import Span
 from src.services.notices import PUSH, push_key, push_of_room
 from src.services.presence import ALIVE_FOR
@@ -54,11 +54,6 @@ class Stage:
             await tx.outbox.add_each(PUSH, [(push_key(user_id, room_id), push_of_room(user_id, room_id))], at, at)
             if lines:
                 await tx.deliveries.record([Span(room_id, user_id, "push", *lines, "pending", None, at)])
-
-    async def keep_the_ladder_off(self, room: str) -> None:
-        """It would tell of this room too, however far the clock is moved."""
-        async with self.service.parts.database.transaction() as tx:
-            await tx._connection.execute(update(Room).where(Room.id == UUID(room)).values(tell_at=None))
 
     async def tell(self, person: Person, room: str, lines: tuple[int, int] | None = None) -> None:
         await self.due(person, room, lines)

@@ -146,7 +146,6 @@ class TestForNow:
         browser = await stage.browser(boris)
         browser.answer = status(500)
         await stage.say(anna, room)
-        await stage.keep_the_ladder_off(room)
         await stage.tell(boris, room, (1, 1))
         begin, pauses = now(), []
         with time_machine.travel(begin) as clock:
